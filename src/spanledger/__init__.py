@@ -1,0 +1,1 @@
+"""Exact, explainable Claude Code cost in the observability stack that you already run."""

@@ -1,0 +1,1 @@
+"""The `spanledger` command: one module a verb."""

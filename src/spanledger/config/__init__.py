@@ -1,0 +1,1 @@
+"""What users write: settings and price tables, validated with every problem told at once."""

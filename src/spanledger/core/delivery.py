@@ -1,0 +1,46 @@
+"""The seam between receivers and the pipeline: bytes in, status out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from spanledger.core.usage import Signal
+
+
+class Encoding(StrEnum):
+    """How a request body is encoded."""
+
+    PROTOBUF = "protobuf"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One export request as it came: the body after transport framing and decompression."""
+
+    signal: Signal
+    encoding: Encoding
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery once it is durable. `rejected` records were refused alone; `message` says why."""
+
+    rejected: int = 0
+    message: str = ""
+
+
+class Consumer(Protocol):
+    """Takes deliveries. Every receiver calls one; tests call it without a server."""
+
+    async def consume(self, delivery: Delivery) -> Receipt:
+        """Make a delivery durable.
+
+        Raises:
+            PermanentError: the body cannot be read; the same bytes will always fail.
+            RetryableError: not durable now; the sender should try again.
+        """
+        ...
