@@ -1,0 +1,234 @@
+"""Every attribute and metric name that we read or write, with unit, kind and meaning: one table.
+
+Docs are generated from here and checked (docs/reference). No name of these families is spelt anywhere else.
+Sources: captures of the client (docs/reference/attributes.md), OpenTelemetry semantic conventions, design §7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# --- what the client sends -----------------------------------------------------------------------------------------
+
+SPAN_LLM_REQUEST = "claude_code.llm_request"
+SPAN_INTERACTION = "claude_code.interaction"
+EVENT_API_REQUEST = "api_request"
+BODY_API_REQUEST = "claude_code.api_request"
+METRIC_CLIENT_COST = "claude_code.cost.usage"
+METRIC_CLIENT_TOKENS = "claude_code.token.usage"
+CONTROL_METRICS: frozenset[str] = frozenset({METRIC_CLIENT_COST, METRIC_CLIENT_TOKENS})
+
+
+class In(StrEnum):
+    """Attribute keys that metering reads from the client's records and resources."""
+
+    AGENT_ID = "agent_id"
+    AGENT_NAME = "agent.name"
+    APP_VERSION = "app.version"
+    CACHE_CREATION_1H_TOKENS = "cache_creation_1h_tokens"
+    CACHE_CREATION_5M_TOKENS = "cache_creation_5m_tokens"
+    CACHE_CREATION_TOKENS = "cache_creation_tokens"
+    CACHE_READ_TOKENS = "cache_read_tokens"
+    COST_USD = "cost_usd"
+    COST_USD_MICROS = "cost_usd_micros"
+    DURATION_MS = "duration_ms"
+    EFFORT = "effort"
+    EVENT_NAME = "event.name"
+    EVENT_SEQUENCE = "event.sequence"
+    INPUT_TOKENS = "input_tokens"
+    MCP_SERVER_NAME = "mcp_server.name"
+    MCP_TOOL_NAME = "mcp_tool.name"
+    MODEL = "model"
+    ORGANIZATION_ID = "organization.id"
+    OUTPUT_TOKENS = "output_tokens"
+    PLAN = "anthropic.plan"
+    PROMPT_ID = "prompt.id"
+    PROVIDER = "anthropic.provider"
+    PROVIDER_NAME = "gen_ai.provider.name"
+    QUERY_SOURCE = "query_source"
+    QUERY_SOURCE_SAFE = "query_source_safe"
+    REQUEST_ID = "request_id"
+    SEAT_TYPE = "anthropic.seat_type"
+    SERVICE_VERSION = "service.version"
+    SESSION_ID = "session.id"
+    CONVERSATION_ID = "gen_ai.conversation.id"
+    SKILL_NAME = "skill.name"
+    SPEED = "speed"
+    SUCCESS = "success"
+    TOKEN_TYPE = "type"
+    USER_ACCOUNT_UUID = "user.account_uuid"
+    USER_EMAIL = "user.email"
+    USER_ID = "user.id"
+
+
+# --- what we write on spans and log records ------------------------------------------------------------------------
+
+
+class On(StrEnum):
+    """Which records carry an attribute of ours."""
+
+    SPAN_AND_LOG = "span, log"
+    SPAN = "span"
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeSpec:
+    """One attribute that enrichment writes: key, OTLP type, records that carry it, meaning."""
+
+    key: str
+    type: str
+    on: On
+    description: str
+
+
+class Out(StrEnum):
+    """Attribute keys that enrichment writes."""
+
+    COST_AMOUNT = "gen_ai.usage.cost.amount"
+    COST_CURRENCY = "gen_ai.usage.cost.currency"
+    COST_SOURCE = "gen_ai.usage.cost.source"
+    INPUT_TOKENS = "gen_ai.usage.input_tokens"
+    OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+    CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+    CACHE_CREATION_INPUT_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
+    RESPONSE_MODEL = "gen_ai.response.model"
+    LIST_USD = "spanledger.cost.list_usd"
+    CLIENT_USD = "spanledger.cost.client_usd"
+    STATUS = "spanledger.status"
+    EVIDENCE = "spanledger.evidence"
+    BASIS = "spanledger.basis"
+    PRICE_BOOK = "spanledger.price_book"
+    PRICE_ROW = "spanledger.price_row"
+    UNPRICED_REASON = "spanledger.unpriced_reason"
+    COST_CENTER = "spanledger.cost_center"
+
+
+ATTRIBUTES: tuple[AttributeSpec, ...] = (
+    AttributeSpec(Out.COST_AMOUNT, "double", On.SPAN_AND_LOG, "Our price of the call in USD; absent when unpriced."),
+    AttributeSpec(Out.COST_CURRENCY, "string", On.SPAN_AND_LOG, "Always `USD`; absent when unpriced."),
+    AttributeSpec(Out.COST_SOURCE, "string", On.SPAN_AND_LOG, "Always `local`: priced here; absent when unpriced."),
+    AttributeSpec(Out.INPUT_TOKENS, "int", On.SPAN, "Prompt tokens, cached ones included."),
+    AttributeSpec(Out.OUTPUT_TOKENS, "int", On.SPAN, "Output tokens, thinking included."),
+    AttributeSpec(Out.CACHE_READ_INPUT_TOKENS, "int", On.SPAN, "Prompt tokens read from the cache."),
+    AttributeSpec(Out.CACHE_CREATION_INPUT_TOKENS, "int", On.SPAN, "Prompt tokens written to the cache."),
+    AttributeSpec(Out.RESPONSE_MODEL, "string", On.SPAN, "The model that served the call, when its log event came."),
+    AttributeSpec(Out.LIST_USD, "string", On.SPAN_AND_LOG, "Our price at list rates, an exact decimal."),
+    AttributeSpec(Out.CLIENT_USD, "string", On.SPAN_AND_LOG, "What the client said that the call cost."),
+    AttributeSpec(Out.STATUS, "string", On.SPAN_AND_LOG, "`exact`, `provisional`, `lower_bound` or `unpriced`."),
+    AttributeSpec(Out.EVIDENCE, "string", On.SPAN_AND_LOG, "The signal that the figure stands on: `log` or `span`."),
+    AttributeSpec(Out.BASIS, "string", On.SPAN_AND_LOG, "`billed`, `notional` (covered by a plan) or `unknown`."),
+    AttributeSpec(Out.PRICE_BOOK, "string", On.SPAN_AND_LOG, "Version of the price book that priced the call."),
+    AttributeSpec(
+        Out.PRICE_ROW, "string", On.SPAN_AND_LOG, "Row of the price book: model and the instant it holds from."
+    ),
+    AttributeSpec(Out.UNPRICED_REASON, "string", On.SPAN_AND_LOG, "Why there is no price, and what to configure."),
+    AttributeSpec(Out.COST_CENTER, "string", On.SPAN_AND_LOG, "Cost center of the sender, when it says one."),
+)
+
+# --- metrics that we emit ------------------------------------------------------------------------------------------
+
+
+class Quantity(StrEnum):
+    """What a series counts, and so how its integers are encoded."""
+
+    MONEY = "money"
+    """Pico-USD, encoded as a double of USD."""
+    COUNT = "count"
+    """A whole number, encoded as an integer."""
+
+
+class Metric(StrEnum):
+    """Metrics that are folds of postings."""
+
+    COST = "spanledger.cost"
+    USER_COST = "spanledger.user.cost"
+    CLIENT_COST = "spanledger.cost.client"
+    TOKENS = "spanledger.tokens"
+    REQUESTS = "spanledger.requests"
+    COST_ADJUSTMENT = "spanledger.cost.adjustment"
+    USER_COST_ADJUSTMENT = "spanledger.user.cost.adjustment"
+    CLIENT_COST_ADJUSTMENT = "spanledger.cost.client.adjustment"
+    TOKENS_ADJUSTMENT = "spanledger.tokens.adjustment"
+    REQUESTS_ADJUSTMENT = "spanledger.requests.adjustment"
+
+
+ADJUSTMENT_OF: dict[Metric, Metric] = {
+    Metric.COST: Metric.COST_ADJUSTMENT,
+    Metric.USER_COST: Metric.USER_COST_ADJUSTMENT,
+    Metric.CLIENT_COST: Metric.CLIENT_COST_ADJUSTMENT,
+    Metric.TOKENS: Metric.TOKENS_ADJUSTMENT,
+    Metric.REQUESTS: Metric.REQUESTS_ADJUSTMENT,
+}
+"""The twin that takes a metric's corrections. Every total that we show is series + adjustment."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One cumulative sum: name, UCUM unit, quantity, whether it only rises, its own labels, meaning.
+
+    `resource_labels` tells whether the allow-listed resource attributes (`metrics.resource_labels`) follow `labels`.
+    """
+
+    name: Metric
+    unit: str
+    quantity: Quantity
+    monotonic: bool
+    labels: tuple[str, ...]
+    resource_labels: bool
+    description: str
+
+
+_CALL = ("basis", "model", "provider", "query_class", "speed")
+
+_SERIES: tuple[MetricSpec, ...] = (
+    MetricSpec(Metric.COST, "USD", Quantity.MONEY, True, (*_CALL, "token_class"), True, "Cost at our price book."),
+    MetricSpec(Metric.USER_COST, "USD", Quantity.MONEY, True, ("basis", "user"), True, "Cost by user."),
+    MetricSpec(
+        Metric.CLIENT_COST,
+        "USD",
+        Quantity.MONEY,
+        True,
+        ("client_version", "model", "provider"),
+        False,
+        "What the clients reported for the same calls.",
+    ),
+    MetricSpec(Metric.TOKENS, "{token}", Quantity.COUNT, True, (*_CALL, "token_class"), True, "Tokens, priced or not."),
+    MetricSpec(
+        Metric.REQUESTS,
+        "{request}",
+        Quantity.COUNT,
+        True,
+        (*_CALL, "status", "evidence"),
+        True,
+        "Model calls, each once.",
+    ),
+)
+
+
+def _adjustment(spec: MetricSpec) -> MetricSpec:
+    return MetricSpec(
+        ADJUSTMENT_OF[spec.name],
+        spec.unit,
+        spec.quantity,
+        False,
+        (*spec.labels, "reason"),
+        spec.resource_labels,
+        f"Corrections to `{spec.name}`: add it to every total.",
+    )
+
+
+METRICS: dict[Metric, MetricSpec] = {spec.name: spec for spec in (*_SERIES, *map(_adjustment, _SERIES))}
+"""Every metric folded from postings, adjustment twins included."""
+
+OVERFLOW_LABEL = "otel.metric.overflow"
+"""Marks the series that takes what the label budget (`metrics.max_series`) has no room for (OpenTelemetry SDK rule)."""
+
+DEFAULT_RESOURCE_LABELS: dict[str, str] = {"team.id": "team", "department": "department", "cost_center": "cost_center"}
+"""Allow-listed resource attributes and the labels that they become."""
+
+UNALLOCATED = "unallocated"
+"""Value of a resource label when the sender does not say."""
+
+UNKNOWN = "unknown"
+"""Value of `user` and of `client_version` when the sender does not say."""
