@@ -56,7 +56,7 @@ class In(StrEnum):
     SKILL_NAME = "skill.name"
     SPEED = "speed"
     SUCCESS = "success"
-    TOKEN_TYPE = "type"
+    TOKEN_TYPE = "type"  # noqa: S105
     USER_ACCOUNT_UUID = "user.account_uuid"
     USER_EMAIL = "user.email"
     USER_ID = "user.id"

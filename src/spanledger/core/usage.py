@@ -179,7 +179,7 @@ class ControlPoint:
     """One data point of `claude_code.cost.usage` or `claude_code.token.usage`: a control total over calls.
 
     `series` is the digest of resource and attributes; (metric, series, start, time) identifies the point.
-    `amount` is pico-USD for cost, tokens otherwise. `token_type` is the client's own word (`cacheRead`), empty for cost.
+    `amount` is pico-USD for cost, tokens otherwise. `token_type` is the client's own word (`cacheRead`); cost has none.
     """
 
     metric: str
