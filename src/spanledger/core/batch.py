@@ -57,12 +57,14 @@ class PointData:
 class Batch:
     """The candidates of one request, and what the decoder could not read.
 
-    `items` counts every span, log record or data point of the request, candidates or not. `waits_for_join` is true when
-    the payload holds `llm_request` or `interaction` spans, whose cost may still be on its way (design §4).
+    `items` counts every span, log record or data point of the request, candidates or not; `places` holds the place of
+    each span or log candidate among them. `waits_for_join` is true when the payload holds `llm_request` or
+    `interaction` spans, whose cost may still be on its way (design §4).
     """
 
     signal: Signal
     items: int
+    places: tuple[int, ...] = ()
     spans: tuple[SpanData, ...] = ()
     logs: tuple[LogData, ...] = ()
     points: tuple[PointData, ...] = ()

@@ -1,4 +1,4 @@
-"""The seam between receivers and the pipeline: bytes in, status out."""
+"""What crosses the borders of the pipeline: bytes in, status out; payloads on their way."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ class Receipt:
 
     rejected: int = 0
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A request body in the outbox, on its way to the destination."""
+
+    id: int
+    signal: Signal
+    body: bytes
 
 
 class Consumer(Protocol):

@@ -136,14 +136,15 @@ class Source:
 class UsageRecord:
     """One record of one model call: an `api_request` log event or a `claude_code.llm_request` span.
 
-    `identity` names the call: its request id, or a digest of this record when it has none. Records without a request
-    id carry a `join_key` when they can be paired with the other signal. Times are Unix nanoseconds; `time_unix_nano` is
-    the end of the call on the client's clock. `client_cost_picousd` is None when the signal reports none.
+    `identity` names the call: its request id, or a digest of this record when it has none. All records that could be of
+    one call share a `bucket`: the request id; without one, a digest of trace, parent span and token counts. `digest`
+    tells repeated records from different ones. Times are Unix nanoseconds; `time_unix_nano` is the end of the call on
+    the client's clock. `client_cost_picousd` is None when the signal reports none.
     """
 
     evidence: Evidence
     identity: str
-    join_key: str
+    bucket: str
     source: Source
     model: str
     tokens: Tokens
@@ -152,7 +153,6 @@ class UsageRecord:
     query_source: str = ""
     speed: Speed = Speed.STANDARD
     client_cost_picousd: int | None = None
-    duration_ms: int | None = None
     request_id: str = ""
     trace_id: str = ""
     span_id: str = ""

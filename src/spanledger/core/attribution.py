@@ -1,0 +1,69 @@
+"""Attribution: whose cost a call is, and whether it costs money at all.
+
+Only facts that the sender stated are used. What is missing is named (`unallocated`, `unknown`), never guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spanledger.core.semconv import UNALLOCATED, UNKNOWN
+from spanledger.core.usage import Basis, Provider, QueryClass, Source, Speed, UsageRecord
+
+_USAGE_BASED_SEAT = "usage_based"
+_INCLUDED_SEATS = frozenset({"premium", "standard"})
+_PERSONAL_PLANS = frozenset({"pro", "max"})
+_ORGANIZATION_PLANS = frozenset({"team", "enterprise"})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a posting is booked under. `model` is the canonical id, or the served id when the price book lacks it.
+
+    `served_model` is the id on the record that was priced. `labels` are the allow-listed resource attributes as
+    (label, value) pairs.
+    """
+
+    basis: Basis
+    user: str
+    provider: Provider
+    model: str
+    served_model: str
+    query_class: QueryClass
+    speed: Speed
+    client_version: str
+    labels: tuple[tuple[str, str], ...]
+
+
+def account_of(record: UsageRecord, model: str) -> Account:
+    """Say who and what a call is booked under."""
+    source = record.source
+    return Account(
+        basis=basis_of(source),
+        user=source.user or UNKNOWN,
+        provider=source.provider,
+        model=model or UNKNOWN,
+        served_model=record.model or UNKNOWN,
+        query_class=record.query_class,
+        speed=record.speed,
+        client_version=source.client_version or UNKNOWN,
+        labels=tuple((label, value or UNALLOCATED) for label, value in source.labels),
+    )
+
+
+def basis_of(source: Source) -> Basis:
+    """Say whether a call costs money (design §4).
+
+    No account attributes (API key, Bedrock, Vertex): billed. A usage-based seat: billed. A personal plan, or a premium
+    or standard seat of an organization's plan: covered, so notional. Account attributes that name neither: unknown.
+    """
+    if source.seat_type == _USAGE_BASED_SEAT:
+        return Basis.BILLED
+    if source.plan in _PERSONAL_PLANS:
+        return Basis.NOTIONAL
+    if source.plan in _ORGANIZATION_PLANS and source.seat_type in _INCLUDED_SEATS:
+        return Basis.NOTIONAL
+    has_account = source.user_email or source.user_account_uuid or source.organization_id
+    if has_account or source.plan or source.seat_type:
+        return Basis.UNKNOWN
+    return Basis.BILLED

@@ -1,0 +1,403 @@
+"""Metering: what a log record, a span or a data point says of usage, as values.
+
+Rules measured on clients 2.1.197 and 2.1.330: numbers may come as strings, attributes may be missing, a failed call has
+a span without tokens, and names differ between signals (`agent:custom` in the log is `agent.custom` on the span).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+from spanledger.core.batch import Attributes, Batch, LogData, PointData, Scalar, SpanData
+from spanledger.core.modelid import ProviderForm, normalise
+from spanledger.core.money import PICO_PER_USD, picousd_from_reported
+from spanledger.core.semconv import METRIC_CLIENT_COST, In
+from spanledger.core.usage import (
+    ControlPoint,
+    Evidence,
+    Problem,
+    Provider,
+    QueryClass,
+    Source,
+    Speed,
+    Tokens,
+    UsageRecord,
+)
+
+TOKENS_MAX = 10**9
+"""More tokens than this in one class of one record is a broken record; it also keeps every amount within 64 bits."""
+
+COST_MAX_PICOUSD = 10**6 * PICO_PER_USD
+"""A reported cost above a million USD for one record is a broken record."""
+
+_TOKEN_KEYS = (In.INPUT_TOKENS, In.OUTPUT_TOKENS, In.CACHE_READ_TOKENS, In.CACHE_CREATION_TOKENS)
+_MAIN_SOURCES = ("sdk", "repl_main_thread")
+_SUBAGENT_PREFIXES = ("agent:", "agent.")
+_SUBAGENT_SOURCES = ("hook_agent",)
+_PROVIDERS = {
+    "firstparty": Provider.ANTHROPIC,
+    "anthropic": Provider.ANTHROPIC,
+    "bedrock": Provider.BEDROCK,
+    "aws.bedrock": Provider.BEDROCK,
+    "vertex": Provider.VERTEX,
+    "gcp.vertex_ai": Provider.VERTEX,
+    "foundry": Provider.FOUNDRY,
+    "azure.ai.inference": Provider.FOUNDRY,
+    "anthropicaws": Provider.ANTHROPIC_AWS,
+    "anthropic_aws": Provider.ANTHROPIC_AWS,
+}
+_PROVIDER_OF_FORM = {
+    ProviderForm.FIRST_PARTY: Provider.ANTHROPIC,
+    ProviderForm.BEDROCK: Provider.BEDROCK,
+    ProviderForm.VERTEX: Provider.VERTEX,
+}
+
+
+class UnreadableRecordError(Exception):
+    """A record that cannot be metered; it alone is refused."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.problem = Problem(reason, detail)
+        super().__init__(detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What a batch says. `usage` is aligned with the batch's logs or spans: None where there is no readable usage."""
+
+    usage: tuple[UsageRecord | None, ...]
+    points: tuple[ControlPoint, ...]
+    problems: tuple[Problem, ...]
+
+
+class Meter:
+    """Turns batches into usage records and control points.
+
+    `resource_labels` maps the allow-listed resource attributes to the labels that they become.
+    """
+
+    def __init__(self, resource_labels: Mapping[str, str]) -> None:
+        self._resource_labels = tuple(resource_labels.items())
+
+    def meter(self, batch: Batch) -> Metered:
+        """Meter every candidate of a batch; an unreadable one becomes a problem and spoils nothing else."""
+        senders = _Senders(self._resource_labels)
+        problems = list(batch.problems)
+        usage: list[UsageRecord | None] = []
+        points: list[ControlPoint] = []
+        for item in (*batch.logs, *batch.spans, *batch.points):
+            try:
+                match item:
+                    case LogData():
+                        usage.append(_log(item, senders))
+                    case SpanData():
+                        usage.append(_span(item, senders))
+                    case PointData():
+                        points.append(_point(item, senders))
+            except UnreadableRecordError as error:
+                problems.append(error.problem)
+                if not isinstance(item, PointData):
+                    usage.append(None)
+        return Metered(tuple(usage), tuple(points), tuple(problems))
+
+
+class _Senders:
+    """Sources of one batch, each made and digested once: records of a batch mostly share a resource and a session."""
+
+    def __init__(self, resource_labels: tuple[tuple[str, str], ...]) -> None:
+        self._resource_labels = resource_labels
+        self._resource_digests: dict[int, str] = {}
+        self._sources: dict[tuple[str, ...], tuple[Source, str]] = {}
+
+    def resource_digest(self, resource: Attributes) -> str:
+        """Digest of a whole resource; the batch keeps its mapping alive, so its id names it."""
+        digest = self._resource_digests.get(id(resource))
+        if digest is None:
+            digest = self._resource_digests[id(resource)] = _digest(_canonical(resource))
+        return digest
+
+    def source(self, resource: Attributes, attributes: Attributes) -> tuple[Source, str]:
+        """Source of a record and its digest."""
+        facts = (
+            _text(attributes, In.SESSION_ID),
+            _text(attributes, In.USER_ID),
+            _text(attributes, In.USER_EMAIL),
+            _text(attributes, In.USER_ACCOUNT_UUID),
+            _text(attributes, In.ORGANIZATION_ID),
+            _text(attributes, In.PLAN),
+            _text(attributes, In.SEAT_TYPE),
+            _provider(attributes),
+            _text(resource, In.SERVICE_VERSION) or _text(attributes, In.APP_VERSION),
+            self.resource_digest(resource),
+            *(_text(resource, key) or _text(attributes, key) for key, _ in self._resource_labels),
+        )
+        known = self._sources.get(facts)
+        if known is None:
+            known = self._sources[facts] = (self._make(facts), _digest(*facts))
+        return known
+
+    def _make(self, facts: tuple[str, ...]) -> Source:
+        session_id, user_id, email, account, organization, plan, seat, provider, version, resource, *labels = facts
+        return Source(
+            session_id=session_id,
+            user_id=user_id,
+            user_email=email,
+            user_account_uuid=account,
+            organization_id=organization,
+            plan=plan,
+            seat_type=seat,
+            provider=Provider(provider),
+            client_version=version,
+            labels=tuple((label, value) for (_, label), value in zip(self._resource_labels, labels, strict=True)),
+            resource_digest=resource,
+        )
+
+
+def _log(log: LogData, senders: _Senders) -> UsageRecord:
+    attributes = log.attributes
+    if not any(key in attributes for key in _TOKEN_KEYS):
+        raise UnreadableRecordError("missing_tokens", "api_request event without any token count")
+    tokens = _tokens(attributes)
+    cost = _reported_cost(attributes)
+    source, source_digest = senders.source(log.resource, attributes)
+    query_source = _text(attributes, In.QUERY_SOURCE)
+    call = _name_call(Evidence.LOG, attributes, tokens, (log.trace_id, log.span_id), source_digest, log.time_unix_nano)
+    return UsageRecord(
+        evidence=Evidence.LOG,
+        identity=call.identity,
+        bucket=call.bucket,
+        digest=call.digest,
+        source=source,
+        model=_text(attributes, In.MODEL),
+        tokens=tokens,
+        time_unix_nano=log.time_unix_nano,
+        query_class=query_class(query_source),
+        query_source=query_source,
+        speed=_speed(attributes),
+        client_cost_picousd=cost,
+        trace_id=log.trace_id,
+        parent_span_id=log.span_id,
+        **_context(attributes),
+    )
+
+
+def _span(span: SpanData, senders: _Senders) -> UsageRecord | None:
+    """Meter a span; a failed call's has no tokens and no usage."""
+    attributes = span.attributes
+    if not any(key in attributes for key in _TOKEN_KEYS):
+        return None
+    tokens = _tokens(attributes)
+    source, source_digest = senders.source(span.resource, attributes)
+    query_source = _text(attributes, In.QUERY_SOURCE_SAFE) or _text(attributes, In.QUERY_SOURCE)
+    joint = (span.trace_id, span.parent_span_id)
+    own = f"{source_digest}{span.span_id}"
+    call = _name_call(Evidence.SPAN, attributes, tokens, joint, own, span.end_unix_nano)
+    return UsageRecord(
+        evidence=Evidence.SPAN,
+        identity=call.identity,
+        bucket=call.bucket,
+        digest=call.digest,
+        source=source,
+        model=_text(attributes, In.MODEL) or _text(attributes, In.REQUEST_MODEL),
+        tokens=tokens,
+        time_unix_nano=span.end_unix_nano,
+        query_class=query_class(query_source),
+        query_source=query_source,
+        speed=_speed(attributes),
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        parent_span_id=span.parent_span_id,
+        **_context(attributes),
+    )
+
+
+def _point(point: PointData, senders: _Senders) -> ControlPoint:
+    attributes = point.attributes
+    is_cost = point.metric == METRIC_CLIENT_COST
+    source, _ = senders.source(point.resource, attributes)
+    return ControlPoint(
+        metric=point.metric,
+        series=_digest(source.resource_digest, _canonical(attributes)),
+        start_unix_nano=point.start_unix_nano,
+        time_unix_nano=point.time_unix_nano,
+        temporality=point.temporality,
+        amount=_reported_money(point.value, point.metric) if is_cost else _point_count(point.value, point.metric),
+        source=source,
+        model=_text(attributes, In.MODEL),
+        query_class=_named_class(_text(attributes, In.QUERY_SOURCE)),
+        speed=_speed(attributes),
+        token_type="" if is_cost else _text(attributes, In.TOKEN_TYPE),
+    )
+
+
+def query_class(query_source: str) -> QueryClass:
+    """Class a raw `query_source` as the client's own metrics do (measured): main, subagent, else auxiliary.
+
+    A span writes `.` for `:`. An empty source is `unknown`, never guessed.
+    """
+    if not query_source:
+        return QueryClass.UNKNOWN
+    if query_source.startswith(_MAIN_SOURCES[1]) or query_source == _MAIN_SOURCES[0]:
+        return QueryClass.MAIN
+    if query_source.startswith(_SUBAGENT_PREFIXES) or query_source in _SUBAGENT_SOURCES:
+        return QueryClass.SUBAGENT
+    return QueryClass.AUXILIARY
+
+
+def _named_class(name: str) -> QueryClass:
+    """Read the class that a data point carries; other words are `unknown`."""
+    try:
+        return QueryClass(name)
+    except ValueError:
+        return QueryClass.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class _CallName:
+    identity: str
+    bucket: str
+    digest: str
+
+
+class _Context(TypedDict):
+    request_id: str
+    prompt_id: str
+    effort: str
+    agent_id: str
+    agent_name: str
+    skill_name: str
+    mcp_server_name: str
+    mcp_tool_name: str
+
+
+def _context(attributes: Attributes) -> _Context:
+    return _Context(
+        request_id=_text(attributes, In.REQUEST_ID),
+        prompt_id=_text(attributes, In.PROMPT_ID),
+        effort=_text(attributes, In.EFFORT),
+        agent_id=_text(attributes, In.AGENT_ID),
+        agent_name=_text(attributes, In.AGENT_NAME),
+        skill_name=_text(attributes, In.SKILL_NAME),
+        mcp_server_name=_text(attributes, In.MCP_SERVER_NAME),
+        mcp_tool_name=_text(attributes, In.MCP_TOOL_NAME),
+    )
+
+
+_DIGESTED = (In.MODEL, In.COST_USD, In.SPEED, In.QUERY_SOURCE, In.PROMPT_ID, In.EVENT_SEQUENCE, In.EFFORT, In.AGENT_ID)
+
+
+def _name_call(
+    evidence: Evidence,
+    attributes: Attributes,
+    tokens: Tokens,
+    joint: tuple[str, str],
+    own: str,
+    time_unix_nano: int,
+) -> _CallName:
+    """Name the call of a record: its request id, else a digest of the record.
+
+    `joint` is the trace and the parent span, which log and span share; with the four token counts they make the bucket
+    in which records without a request id are paired. `own` is what only this record has.
+    """
+    facts = [f"{key}={attributes[key]}" for key in _DIGESTED if key in attributes]
+    request_id = _text(attributes, In.REQUEST_ID)
+    digest = _digest(evidence, request_id, repr(tokens), *joint, own, str(time_unix_nano), *facts)
+    if request_id:
+        return _CallName(request_id, request_id, digest)
+    identity = f"{evidence}:{digest}"
+    if not all(joint):
+        return _CallName(identity, identity, digest)
+    counts = f"{tokens.input},{tokens.output},{tokens.cache_read},{tokens.cache_write}"
+    return _CallName(identity, "join:" + _digest(*joint, counts), digest)
+
+
+def _tokens(attributes: Attributes) -> Tokens:
+    cache_write = _count(attributes, In.CACHE_CREATION_TOKENS)
+    cache_write_5m = _count(attributes, In.CACHE_CREATION_5M_TOKENS)
+    cache_write_1h = _count(attributes, In.CACHE_CREATION_1H_TOKENS)
+    return Tokens(
+        input=_count(attributes, In.INPUT_TOKENS),
+        output=_count(attributes, In.OUTPUT_TOKENS),
+        cache_read=_count(attributes, In.CACHE_READ_TOKENS),
+        cache_write_5m=cache_write_5m,
+        cache_write_1h=cache_write_1h,
+        cache_write_unspecified=max(0, cache_write - cache_write_5m - cache_write_1h),
+    )
+
+
+def _provider(attributes: Attributes) -> Provider:
+    """Provider that the client names; an older client names none, then the form of the model id decides."""
+    named = _text(attributes, In.PROVIDER) or _text(attributes, In.PROVIDER_NAME)
+    if named:
+        return _PROVIDERS.get(named.lower(), Provider.OTHER)
+    return _PROVIDER_OF_FORM[normalise(_text(attributes, In.MODEL)).provider_form]
+
+
+def _speed(attributes: Attributes) -> Speed:
+    return Speed.FAST if _text(attributes, In.SPEED) == "fast" else Speed.STANDARD
+
+
+def _reported_cost(attributes: Attributes) -> int | None:
+    cost = attributes.get(In.COST_USD)
+    if cost is not None:
+        return _reported_money(cost, In.COST_USD)
+    if In.COST_USD_MICROS not in attributes:
+        return None
+    return _count(attributes, In.COST_USD_MICROS) * 10**6
+
+
+def _reported_money(value: Scalar, key: str) -> int:
+    if isinstance(value, bool):
+        raise UnreadableRecordError("bad_cost", f"{key}: {value!r} is not an amount of money")
+    try:
+        amount = picousd_from_reported(value)
+    except ValueError as error:
+        raise UnreadableRecordError("bad_cost", f"{key}: {error}") from None
+    if amount > COST_MAX_PICOUSD:
+        raise UnreadableRecordError("bad_cost", f"{key}: {value!r} USD is too large for one record")
+    return amount
+
+
+def _count(attributes: Attributes, key: str) -> int:
+    """Read a count that may come as an integer, a whole double or decimal text; absent is 0."""
+    value = attributes.get(key)
+    if value is None:
+        return 0
+    if type(value) is not int:
+        value = _whole(value, key)
+    if not 0 <= value <= TOKENS_MAX:
+        raise UnreadableRecordError("bad_count", f"{key}: {value} is negative or above {TOKENS_MAX}")
+    return value
+
+
+def _point_count(value: Scalar, key: str) -> int:
+    count = value if type(value) is int else _whole(value, key)
+    if not 0 <= count < 2**63:
+        raise UnreadableRecordError("bad_count", f"{key}: {count} is negative or beyond 64 bits")
+    return count
+
+
+def _whole(value: Scalar, key: str) -> int:
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case str() if value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
+            return int(value)
+        case _:
+            raise UnreadableRecordError("bad_count", f"{key}: {value!r} is not a whole number")
+
+
+def _text(attributes: Attributes, key: str) -> str:
+    value = attributes.get(key, "")
+    return value if type(value) is str else str(value)
+
+
+def _canonical(attributes: Attributes) -> str:
+    return repr(sorted((key, str(value)) for key, value in attributes.items()))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\x00".join(parts).encode(), digest_size=16).hexdigest()

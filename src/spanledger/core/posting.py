@@ -1,0 +1,137 @@
+"""Postings: the append-only entries that every figure is a fold of.
+
+A call has at most one live charge. Its postings are numbered by revision: even ones charge, odd ones take the charge
+before them back. So "charged once" is a unique index on (identity, revision), and a correction names what it corrects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from spanledger.core.attribution import Account
+from spanledger.core.usage import Evidence, Source, Tokens
+
+
+class Status(StrEnum):
+    """How sure the figure of a posting is."""
+
+    EXACT = "exact"
+    PROVISIONAL = "provisional"
+    """From a span alone: right but for the time to live of its cache writes, taken at the 5-minute rate."""
+    LOWER_BOUND = "lower_bound"
+    """Cache writes without their time to live, at the 5-minute rate, the lowest possible."""
+    UNPRICED = "unpriced"
+
+
+class Reason(StrEnum):
+    """Why a posting corrects an earlier one."""
+
+    LATE_LOG = "late_log"
+    """The log event came after the join window had closed."""
+    BETTER_RECORD = "better_record"
+    """A fuller record of the same signal came; which of two wins does not depend on their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What rated a charge: rates in pico-USD per token in the order of `Tokens`, or the reason that there are none."""
+
+    price_book: str
+    price_row: str = ""
+    rates: tuple[int, ...] | None = None
+    unpriced_reason: str = ""
+    unpriced_detail: str = ""
+
+    def amounts(self, tokens: Tokens) -> tuple[int, ...] | None:
+        """Cost by token class in pico-USD; None when unpriced. Linear: sums of tokens give sums of cost."""
+        if self.rates is None:
+            return None
+        return tuple(count * rate for count, rate in zip(tokens, self.rates, strict=True))
+
+    def cost_picousd(self, tokens: Tokens) -> int | None:
+        """Cost of all classes together; None when unpriced."""
+        amounts = self.amounts(tokens)
+        return None if amounts is None else sum(amounts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What a call costs and why. `record_digest` names the record of evidence that the figures are taken from."""
+
+    identity: str
+    record_digest: str
+    evidence: Evidence
+    status: Status
+    source: Source
+    account: Account
+    price: Price
+    tokens: Tokens
+    client_cost_picousd: int | None
+    occurred_unix_nano: int
+
+    @property
+    def cost_picousd(self) -> int | None:
+        """Our price; None when unpriced."""
+        return self.price.cost_picousd(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One entry. `sign` is 1 for a charge and -1 for taking one back; `corrects` is the revision corrected, if any."""
+
+    charge: Charge
+    revision: int
+    corrects: int | None
+    reason: Reason | None
+    posted_unix_nano: int
+
+    @property
+    def sign(self) -> int:
+        """1 for a charge (even revision), -1 for taking it back."""
+        return -1 if self.revision % 2 else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """Last posting of an identity: what a further one builds on."""
+
+    revision: int
+    charge: Charge
+
+    @property
+    def live(self) -> bool:
+        """Whether the charge stands."""
+        return self.revision % 2 == 0
+
+
+def reconcile(desired: Mapping[str, Charge], latest: Mapping[str, Latest], now_unix_nano: int) -> list[Posting]:
+    """Give the postings that lead from what is posted to what is desired.
+
+    `desired` and `latest` are by identity; an identity that is posted and not desired is taken back. A charge from the
+    record that it already stands on is left alone, whatever the price book says today: repricing is a command.
+    """
+    postings: list[Posting] = []
+    for identity, last in latest.items():
+        charge = desired.get(identity)
+        if not last.live or (charge is not None and charge.record_digest == last.charge.record_digest):
+            continue
+        reason = _reason(last.charge, charge)
+        postings.append(Posting(last.charge, last.revision + 1, last.revision, reason, now_unix_nano))
+        if charge is not None:
+            postings.append(Posting(charge, last.revision + 2, last.revision, reason, now_unix_nano))
+    for identity, charge in desired.items():
+        past = latest.get(identity)
+        if past is None:
+            postings.append(Posting(charge, 0, None, None, now_unix_nano))
+        elif not past.live:
+            reason = _reason(past.charge, charge)
+            postings.append(Posting(charge, past.revision + 1, past.revision, reason, now_unix_nano))
+    return postings
+
+
+def _reason(old: Charge, new: Charge | None) -> Reason:
+    if old.evidence is Evidence.SPAN and (new is None or new.evidence is Evidence.LOG):
+        return Reason.LATE_LOG
+    return Reason.BETTER_RECORD

@@ -1,0 +1,153 @@
+"""Settling: which records are one call, which of them the charge stands on, and when.
+
+A bucket holds all records that could be of one call: those of a request id; or, without one, those of one trace, parent
+span and token counts, paired by time. Its settlement is a function of the set of records and the time alone, so order,
+repetition and batching cannot change a balance (design §3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from spanledger.core.attribution import account_of
+from spanledger.core.posting import Charge, Price, Status
+from spanledger.core.pricing import PriceBook
+from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
+from spanledger.core.usage import Evidence, UsageRecord
+
+NANO_PER_SECOND = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A record of evidence and when it was received."""
+
+    record: UsageRecord
+    received_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings of settling, in nanoseconds.
+
+    A span waits `join_window` for its log. Without a request id, a log and a span are one call when the log's time and
+    the span's end are within `join_tolerance`. A client's clock that is off by more than `clock_skew_max` is not used.
+    """
+
+    join_window_nano: int
+    join_tolerance_nano: int
+    clock_skew_max_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """State that a bucket should be in.
+
+    `calls` maps the identity of each record to the identity of its call. `charged` are the sightings to charge.
+    `wait_until_unix_nano` is when a span's window closes, None when nothing waits.
+    """
+
+    calls: Mapping[str, str]
+    charged: tuple[Sighting, ...]
+    wait_until_unix_nano: int | None
+
+
+def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) -> Settlement:
+    """Settle one bucket: every log is charged at once; a span without a log is charged when its window has closed."""
+    logs = _best_by_identity(s for s in sightings if s.record.evidence is Evidence.LOG)
+    spans = _best_by_identity(s for s in sightings if s.record.evidence is Evidence.SPAN)
+    calls = {identity: identity for identity in (*logs, *spans)}
+    if any(not s.record.request_id for s in sightings):
+        calls.update(_pair_by_time(logs.values(), spans.values(), policy.join_tolerance_nano))
+    lone = [span for identity, span in spans.items() if calls[identity] not in logs]
+    due = {span.record.identity: span.received_unix_nano + policy.join_window_nano for span in lone}
+    waits = [at for at in due.values() if at > now_unix_nano]
+    charged = (*logs.values(), *(span for span in lone if due[span.record.identity] <= now_unix_nano))
+    return Settlement(calls, charged, min(waits, default=None))
+
+
+def charge_for(sighting: Sighting, book: PriceBook, policy: Policy) -> Charge:
+    """Rate and attribute the record that a call is charged from."""
+    record = sighting.record
+    occurred = _held(record.time_unix_nano, sighting.received_unix_nano, policy.clock_skew_max_nano)
+    outcome = rate(
+        book,
+        RatingInput(
+            provider=record.source.provider,
+            model=record.model,
+            at_unix_nano=occurred,
+            tokens=record.tokens,
+            speed=record.speed,
+        ),
+    )
+    return Charge(
+        identity=record.identity,
+        record_digest=record.digest,
+        evidence=record.evidence,
+        status=_status(record, outcome),
+        source=record.source,
+        account=account_of(record, outcome.model),
+        price=_price(book, outcome),
+        tokens=record.tokens,
+        client_cost_picousd=record.client_cost_picousd,
+        occurred_unix_nano=occurred,
+    )
+
+
+def _best_by_identity(sightings: Iterable[Sighting]) -> dict[str, Sighting]:
+    """Of conflicting records of one call and signal keep one, by what they say and never by which came first."""
+    best: dict[str, Sighting] = {}
+    for sighting in sightings:
+        known = best.get(sighting.record.identity)
+        if known is None or _fullness(sighting.record) > _fullness(known.record):
+            best[sighting.record.identity] = sighting
+    return best
+
+
+def _fullness(record: UsageRecord) -> tuple[bool, int, int, str]:
+    tokens = record.tokens
+    return (tokens.cache_write_unspecified == 0, tokens.total, record.client_cost_picousd or 0, record.digest)
+
+
+def _pair_by_time(logs: Iterable[Sighting], spans: Iterable[Sighting], tolerance_nano: int) -> dict[str, str]:
+    """Pair spans with logs of the same bucket, as many as can be, by walking both in order of time.
+
+    On points of a line with one tolerance this walk leaves the fewest without a partner.
+    """
+    waiting = sorted(logs, key=_time_order)
+    pairs: dict[str, str] = {}
+    next_log = 0
+    for span in sorted(spans, key=_time_order):
+        end = span.record.time_unix_nano
+        while next_log < len(waiting) and waiting[next_log].record.time_unix_nano < end - tolerance_nano:
+            next_log += 1
+        if next_log < len(waiting) and waiting[next_log].record.time_unix_nano <= end + tolerance_nano:
+            pairs[span.record.identity] = waiting[next_log].record.identity
+            next_log += 1
+    return pairs
+
+
+def _time_order(sighting: Sighting) -> tuple[int, str]:
+    return (sighting.record.time_unix_nano, sighting.record.digest)
+
+
+def _held(time_unix_nano: int, received_unix_nano: int, skew_max_nano: int) -> int:
+    """The client's time, or the time of receipt when the client's is missing or too far off."""
+    return time_unix_nano if abs(time_unix_nano - received_unix_nano) <= skew_max_nano else received_unix_nano
+
+
+def _status(record: UsageRecord, outcome: Rated | Unpriced) -> Status:
+    if isinstance(outcome, Unpriced):
+        return Status.UNPRICED
+    if record.evidence is Evidence.SPAN:
+        return Status.PROVISIONAL
+    return Status.LOWER_BOUND if outcome.lower_bound else Status.EXACT
+
+
+def _price(book: PriceBook, outcome: Rated | Unpriced) -> Price:
+    match outcome:
+        case Rated(row=row):
+            return Price(book.id, row.id, row.rates)
+        case Unpriced(reason=reason, detail=detail):
+            return Price(book.id, unpriced_reason=reason, unpriced_detail=detail)
