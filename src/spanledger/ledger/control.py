@@ -1,0 +1,87 @@
+"""Control points: the clients' own sums, kept beside the postings that they check."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from spanledger.core.money import PICO_PER_USD
+from spanledger.core.semconv import METRIC_CLIENT_COST
+from spanledger.core.usage import ControlPoint, Evidence, QueryClass, Source, Temporality
+from spanledger.ledger.database import Database
+from spanledger.ledger.dimensions import Dimensions
+
+_INSERT = """
+INSERT INTO control_point (
+    metric, series, start_unix_nano, time_unix_nano, temporality, amount, sender_id, model, query_class, speed,
+    token_type, received_unix_nano
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET amount = max(amount, excluded.amount)
+"""
+# A cumulative series only rises until it restarts, so its last value from each start is its largest.
+_METRIC_COST = f"""
+SELECT sender_id, query_class, sum(amount / {PICO_PER_USD}), sum(amount % {PICO_PER_USD}) FROM (
+    SELECT sender_id, query_class, amount FROM control_point WHERE metric = :metric AND temporality = :delta
+    UNION ALL
+    SELECT sender_id, query_class, max(amount) FROM control_point WHERE metric = :metric AND temporality = :cumulative
+    GROUP BY series, start_unix_nano
+) GROUP BY sender_id, query_class
+"""  # noqa: S608
+_LOG_COST = f"""
+SELECT
+    posting.sender_id, account.query_class,
+    coalesce(sum(client_cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(client_cost_picousd % {PICO_PER_USD}), 0)
+FROM posting JOIN account ON account.id = posting.account_id
+WHERE posting.evidence = :log GROUP BY posting.sender_id, account.query_class
+"""  # noqa: S608
+
+Group = tuple[str, str, QueryClass]
+"""Session, or resource and user where there is none; and query class: within it calls and points are comparable."""
+
+
+class ControlStore:
+    """Control points. `add` belongs inside a transaction."""
+
+    def __init__(self, database: Database, dimensions: Dimensions) -> None:
+        self._connection = database.connection
+        self._senders = dimensions.senders
+
+    def add(self, points: Sequence[ControlPoint], received_unix_nano: int) -> None:
+        """Store points; a repeated one changes nothing."""
+        self._connection.executemany(_INSERT, [self._row(point, received_unix_nano) for point in points])
+
+    def cost_without_log_picousd(self) -> int:
+        """What the clients' cost metric holds beyond their log events, summed over groups where it holds more."""
+        held: defaultdict[Group, int] = defaultdict(int)
+        arguments = {
+            "metric": METRIC_CLIENT_COST,
+            "delta": Temporality.DELTA.value,
+            "cumulative": Temporality.CUMULATIVE.value,
+        }
+        for sender_id, query_class, whole, rest in self._connection.execute(_METRIC_COST, arguments):
+            held[self._group(sender_id, query_class)] += whole * PICO_PER_USD + rest
+        for sender_id, query_class, whole, rest in self._connection.execute(_LOG_COST, {"log": Evidence.LOG.value}):
+            held[self._group(sender_id, query_class)] -= whole * PICO_PER_USD + rest
+        return sum(amount for amount in held.values() if amount > 0)
+
+    def _group(self, sender_id: int, query_class: str) -> Group:
+        source: Source = self._senders.value_of(sender_id)
+        if source.session_id:
+            return (source.session_id, "", QueryClass(query_class))
+        return (source.resource_digest, source.user, QueryClass(query_class))
+
+    def _row(self, point: ControlPoint, received_unix_nano: int) -> tuple[str | int, ...]:
+        return (
+            point.metric,
+            point.series,
+            point.start_unix_nano,
+            point.time_unix_nano,
+            point.temporality.value,
+            point.amount,
+            self._senders.id_of(point.source),
+            point.model,
+            point.query_class.value,
+            point.speed.value,
+            point.token_type,
+            received_unix_nano,
+        )

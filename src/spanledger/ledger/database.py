@@ -1,0 +1,103 @@
+"""The ledger's database: opening, schema migrations, transactions, meta values."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from spanledger.core.errors import ConfigError
+
+BUSY_TIMEOUT_SECONDS = 10.0
+
+
+class Database:
+    """One connection to a ledger file, used by one thread at a time.
+
+    WAL with `synchronous=FULL`: what a transaction committed survives a kill and a power failure.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._on_rollback: list[Callable[[], None]] = []
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """Open a ledger file, make it when missing, bring its schema up to date.
+
+        Raises:
+            ConfigError: not a ledger, made by a newer version, in use by another process, or not accessible.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError([f"ledger {path}: cannot be opened: {error}"]) from None
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = OFF")
+            _migrate(connection, path)
+        except sqlite3.Error as error:
+            connection.close()
+            raise ConfigError([f"ledger {path}: cannot be used: {error}"]) from None
+        except ConfigError:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def close(self) -> None:
+        """Close the connection; what is committed stays."""
+        self.connection.close()
+
+    def on_rollback(self, forget: Callable[[], None]) -> None:
+        """Register what must forget its memory of rows when a transaction is undone."""
+        self._on_rollback.append(forget)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything inside, or nothing."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            for forget in self._on_rollback:
+                forget()
+            raise
+
+    def meta(self, key: str) -> str | None:
+        """Read a value that the ledger keeps about itself."""
+        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Write a value that the ledger keeps about itself; inside a transaction."""
+        self.connection.execute(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (key, value),
+        )
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply the migrations that the file lacks, each in a transaction of its own with the version that it leads to."""
+    migrations = _migrations()
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        raise ConfigError([f"ledger {path}: is a database of something else; choose another ledger.path"])
+    if version > len(migrations):
+        raise ConfigError([f"ledger {path}: has schema {version}, made by a newer spanledger; upgrade spanledger"])
+    for number, script in enumerate(migrations[version:], start=version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _migrations() -> list[str]:
+    folder = resources.files(__package__) / "migrations"
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [entry.read_text(encoding="utf-8") for entry in files]

@@ -1,0 +1,152 @@
+"""Evidence: every distinct record received of a model call, and the buckets that still wait for one."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from spanledger.core.settling import Sighting
+from spanledger.core.usage import Evidence, QueryClass, Speed, Tokens, UsageRecord
+from spanledger.ledger.database import Database
+from spanledger.ledger.dimensions import Dimensions
+
+_INSERT = """
+INSERT INTO evidence (
+    bucket, signal, digest, identity, sender_id, call_kind_id,
+    input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
+    time_unix_nano, client_cost_picousd, request_id, trace_id, span_id, parent_span_id, prompt_id, agent_id,
+    received_unix_nano
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SELECT = """
+SELECT
+    bucket, signal, digest, identity, sender_id, call_kind_id,
+    input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
+    time_unix_nano, client_cost_picousd, request_id, trace_id, span_id, parent_span_id, prompt_id, agent_id,
+    received_unix_nano
+FROM evidence WHERE bucket IN (SELECT value FROM json_each(?))
+"""
+
+
+class EvidenceStore:
+    """Records by bucket. Writing methods belong inside a transaction."""
+
+    def __init__(self, database: Database, dimensions: Dimensions) -> None:
+        self._connection = database.connection
+        self._senders = dimensions.senders
+        self._call_kinds = dimensions.call_kinds
+
+    def of_buckets(self, buckets: Iterable[str]) -> dict[str, list[Sighting]]:
+        """All sightings of the given buckets; a bucket without any is absent."""
+        found: defaultdict[str, list[Sighting]] = defaultdict(list)
+        for row in self._connection.execute(_SELECT, (json.dumps(list(buckets)),)):
+            found[row[0]].append(self._sighting(row))
+        return dict(found)
+
+    def add(self, sightings: Sequence[Sighting]) -> None:
+        """Store sightings that are not there yet.
+
+        Raises:
+            sqlite3.IntegrityError: one is there already; the caller has not looked.
+        """
+        self._connection.executemany(_INSERT, [self._row(sighting) for sighting in sightings])
+
+    def wait(self, due_unix_nano: dict[str, int]) -> None:
+        """Note until when each bucket waits for a log."""
+        self._connection.executemany(
+            "INSERT INTO waiting (bucket, due_unix_nano) VALUES (?, ?) "
+            "ON CONFLICT (bucket) DO UPDATE SET due_unix_nano = excluded.due_unix_nano",
+            due_unix_nano.items(),
+        )
+
+    def stop_waiting(self, buckets: Iterable[str]) -> None:
+        """Note that buckets wait no longer."""
+        self._connection.executemany("DELETE FROM waiting WHERE bucket = ?", [(bucket,) for bucket in buckets])
+
+    def due_buckets(self, now_unix_nano: int, limit: int) -> list[str]:
+        """Buckets whose window has closed, the oldest first, at most `limit`."""
+        rows = self._connection.execute(
+            "SELECT bucket FROM waiting WHERE due_unix_nano <= ? ORDER BY due_unix_nano LIMIT ?", (now_unix_nano, limit)
+        )
+        return [row[0] for row in rows]
+
+    def next_due_unix_nano(self) -> int | None:
+        """When the next window closes; None when nothing waits."""
+        due = self._connection.execute("SELECT min(due_unix_nano) FROM waiting").fetchone()[0]
+        return None if due is None else int(due)
+
+    def _row(self, sighting: Sighting) -> tuple[str | int | None, ...]:
+        record = sighting.record
+        kind = (
+            record.model,
+            record.query_class.value,
+            record.query_source,
+            record.speed.value,
+            record.effort,
+            record.agent_name,
+            record.skill_name,
+            record.mcp_server_name,
+            record.mcp_tool_name,
+        )
+        return (
+            record.bucket,
+            record.evidence.value,
+            record.digest,
+            record.identity,
+            self._senders.id_of(record.source),
+            self._call_kinds.id_of(kind),
+            *record.tokens,
+            record.time_unix_nano,
+            record.client_cost_picousd,
+            record.request_id,
+            record.trace_id,
+            record.span_id,
+            record.parent_span_id,
+            record.prompt_id,
+            record.agent_id,
+            sighting.received_unix_nano,
+        )
+
+    def _sighting(self, row: Sequence[Any]) -> Sighting:
+        bucket, signal, digest, identity, sender_id, call_kind_id, *figures = row
+        (
+            model,
+            query_class,
+            query_source,
+            speed,
+            effort,
+            agent_name,
+            skill_name,
+            mcp_server_name,
+            mcp_tool_name,
+        ) = self._call_kinds.value_of(call_kind_id)
+        tokens, facts = figures[: len(Tokens._fields)], figures[len(Tokens._fields) :]
+        time, client_cost, request_id, trace_id, span_id, parent_span_id, prompt_id, agent_id, received = facts
+        record = UsageRecord(
+            evidence=Evidence(signal),
+            identity=identity,
+            bucket=bucket,
+            digest=digest,
+            source=self._senders.value_of(sender_id),
+            model=model,
+            tokens=Tokens(*tokens),
+            time_unix_nano=time,
+            query_class=QueryClass(query_class),
+            query_source=query_source,
+            speed=Speed(speed),
+            client_cost_picousd=client_cost,
+            request_id=request_id,
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_span_id=parent_span_id,
+            prompt_id=prompt_id,
+            effort=effort,
+            agent_id=agent_id,
+            agent_name=agent_name,
+            skill_name=skill_name,
+            mcp_server_name=mcp_server_name,
+            mcp_tool_name=mcp_tool_name,
+        )
+        return Sighting(record, received)

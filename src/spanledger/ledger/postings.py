@@ -1,0 +1,144 @@
+"""Postings: append-only rows, and the sums that every view is folded from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from spanledger.core.money import PICO_PER_USD
+from spanledger.core.posting import Charge, Latest, Posting, Reason, Status
+from spanledger.core.usage import Evidence, Tokens
+from spanledger.core.views import PostingTotal
+from spanledger.ledger.database import Database
+from spanledger.ledger.dimensions import Dimensions
+
+_INSERT = """
+INSERT INTO posting (
+    identity, revision, corrects, reason, status, evidence, record_digest, sender_id, account_id, price_id,
+    input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
+    cost_picousd, client_cost_picousd, occurred_unix_nano, posted_unix_nano
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_COLUMNS = """
+    identity, revision, corrects, reason, status, evidence, record_digest, sender_id, account_id, price_id,
+    input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
+    client_cost_picousd, occurred_unix_nano, posted_unix_nano
+"""
+_LATEST = f"""
+SELECT {_COLUMNS} FROM posting
+WHERE identity IN (SELECT value FROM json_each(?)) ORDER BY identity, revision
+"""  # noqa: S608
+_ALL = f"SELECT {_COLUMNS} FROM posting ORDER BY occurred_unix_nano, identity, revision"  # noqa: S608
+
+# A sum of pico-USD may exceed 64 bits: it is taken in whole USD and in the rest.
+_TOTALS = f"""
+SELECT
+    account_id, price_id, status, evidence, reason,
+    sum(CASE revision % 2 WHEN 0 THEN 1 ELSE -1 END),
+    sum(input), sum(output), sum(cache_read), sum(cache_write_5m), sum(cache_write_1h), sum(cache_write_unspecified),
+    sum(web_search),
+    coalesce(sum(client_cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(client_cost_picousd % {PICO_PER_USD}), 0)
+FROM posting WHERE id > ? AND id <= ?
+GROUP BY account_id, price_id, status, evidence, reason
+"""  # noqa: S608
+
+
+class PostingStore:
+    """Postings. `add` belongs inside a transaction."""
+
+    def __init__(self, database: Database, dimensions: Dimensions) -> None:
+        self._connection = database.connection
+        self._senders = dimensions.senders
+        self._accounts = dimensions.accounts
+        self._prices = dimensions.prices
+
+    def add(self, postings: Sequence[Posting]) -> None:
+        """Append postings.
+
+        Raises:
+            sqlite3.IntegrityError: a revision of an identity is posted already.
+        """
+        self._connection.executemany(_INSERT, [self._row(posting) for posting in postings])
+
+    def latest(self, identities: Iterable[str]) -> dict[str, Latest]:
+        """Last posting of each identity that has one."""
+        found: dict[str, Latest] = {}
+        for row in self._connection.execute(_LATEST, (json.dumps(list(identities)),)):
+            posting = self._posting(row)
+            found[posting.charge.identity] = Latest(posting.revision, posting.charge)
+        return found
+
+    def all(self) -> Iterator[Posting]:
+        """Every posting, by the time of the call."""
+        for row in self._connection.execute(_ALL):
+            yield self._posting(row)
+
+    def last_id(self) -> int:
+        """Id of the last posting; 0 when there is none."""
+        return int(self._connection.execute("SELECT coalesce(max(id), 0) FROM posting").fetchone()[0])
+
+    def totals(self, *, after_id: int, to_id: int) -> list[PostingTotal]:
+        """Sums of the postings with `after_id` < id <= `to_id`, by everything that is not the call's own."""
+        return [self._total(row) for row in self._connection.execute(_TOTALS, (after_id, to_id))]
+
+    def cost_picousd(self) -> int:
+        """Sum of the priced amounts themselves: what every total must equal."""
+        whole, rest = self._connection.execute(
+            f"SELECT coalesce(sum(cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(cost_picousd % {PICO_PER_USD}), 0) "  # noqa: S608
+            "FROM posting"
+        ).fetchone()
+        return int(whole) * PICO_PER_USD + int(rest)
+
+    def _row(self, posting: Posting) -> tuple[str | int | None, ...]:
+        charge, sign = posting.charge, posting.sign
+        cost, client_cost = charge.cost_picousd, charge.client_cost_picousd
+        return (
+            charge.identity,
+            posting.revision,
+            posting.corrects,
+            "" if posting.reason is None else posting.reason.value,
+            charge.status.value,
+            charge.evidence.value,
+            charge.record_digest,
+            self._senders.id_of(charge.source),
+            self._accounts.id_of(charge.account),
+            self._prices.id_of(charge.price),
+            *(charge.tokens if sign > 0 else (-count for count in charge.tokens)),
+            None if cost is None else sign * cost,
+            None if client_cost is None else sign * client_cost,
+            charge.occurred_unix_nano,
+            posting.posted_unix_nano,
+        )
+
+    def _posting(self, row: Sequence[Any]) -> Posting:
+        identity, revision, corrects, reason, status, evidence, digest, sender_id, account_id, price_id, *figures = row
+        sign = -1 if revision % 2 else 1
+        *tokens, client_cost, occurred, posted = figures
+        charge = Charge(
+            identity=identity,
+            record_digest=digest,
+            evidence=Evidence(evidence),
+            status=Status(status),
+            source=self._senders.value_of(sender_id),
+            account=self._accounts.value_of(account_id),
+            price=self._prices.value_of(price_id),
+            tokens=Tokens(*(sign * count for count in tokens)),
+            client_cost_picousd=None if client_cost is None else sign * client_cost,
+            occurred_unix_nano=occurred,
+        )
+        return Posting(charge, revision, corrects, Reason(reason) if reason else None, posted)
+
+    def _total(self, row: Sequence[Any]) -> PostingTotal:
+        account_id, price_id, status, evidence, reason, requests, *figures = row
+        *tokens, client_whole, client_rest = figures
+        return PostingTotal(
+            account=self._accounts.value_of(account_id),
+            price=self._prices.value_of(price_id),
+            status=Status(status),
+            evidence=Evidence(evidence),
+            reason=reason,
+            requests=requests,
+            tokens=Tokens(*tokens),
+            client_cost_picousd=client_whole * PICO_PER_USD + client_rest,
+        )

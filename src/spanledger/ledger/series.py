@@ -1,0 +1,96 @@
+"""Cumulative series: a fold of postings with a watermark, so that a restart continues them exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from spanledger.core.semconv import Metric
+from spanledger.core.views import SeriesKey, SeriesState, overflow_key
+from spanledger.ledger.database import Database
+from spanledger.ledger.dimensions import pairs_from_text, pairs_to_text
+
+_WATERMARK = "series_posting_id"
+_START_LEAD_NANO = 1_000_000
+"""A series starts a millisecond before its first point: backends refuse a point at its own start."""
+
+
+class SeriesStore:
+    """All series, kept in memory and in the ledger alike. Writing methods belong inside a transaction.
+
+    `max_series` bounds the series of each metric; what has no room is added to the metric's overflow series, so that
+    totals stay exact.
+    """
+
+    def __init__(self, database: Database, max_series: int) -> None:
+        self._database = database
+        self._max_series = max_series
+        self._states: dict[SeriesKey, SeriesState] | None = None
+        database.on_rollback(self._forget)
+
+    @property
+    def watermark(self) -> int:
+        """Id of the last posting that is folded in."""
+        return int(self._database.meta(_WATERMARK) or "0")
+
+    def states(self) -> list[SeriesState]:
+        """Every series, in a stable order."""
+        return sorted(self._load().values(), key=lambda state: (state.key.metric, state.key.labels))
+
+    def add(self, increments: Mapping[SeriesKey, int], *, to_posting_id: int, now_unix_nano: int) -> int:
+        """Add increments and move the watermark; give how many found no room in the label budget."""
+        states = self._load()
+        counts: dict[Metric, int] = {}
+        for key in states:
+            counts[key.metric] = counts.get(key.metric, 0) + 1
+        changed: dict[SeriesKey, SeriesState] = {}
+        overflowed = 0
+        for wanted, amount in increments.items():
+            key = wanted
+            if key not in states and counts.get(key.metric, 0) >= self._max_series:
+                key = overflow_key(key.metric)
+                overflowed += 1
+            if key not in states:
+                counts[key.metric] = counts.get(key.metric, 0) + 1
+                states[key] = SeriesState(key, now_unix_nano - _START_LEAD_NANO, 0, primed=False)
+            states[key] = changed[key] = replace(states[key], value=states[key].value + amount)
+        self._store(changed.values())
+        self._database.set_meta(_WATERMARK, str(to_posting_id))
+        return overflowed
+
+    def prime(self) -> None:
+        """Note that every series has been exported once."""
+        states = self._load()
+        primed = {key: replace(state, primed=True) for key, state in states.items() if not state.primed}
+        states.update(primed)
+        self._store(primed.values())
+
+    def _load(self) -> dict[SeriesKey, SeriesState]:
+        if self._states is None:
+            rows = self._database.connection.execute(
+                "SELECT metric, labels, start_unix_nano, value, primed FROM series"
+            )
+            self._states = {}
+            for metric, labels, start, value, primed in rows:
+                key = SeriesKey(Metric(metric), pairs_from_text(labels))
+                self._states[key] = SeriesState(key, start, int(value), bool(primed))
+        return self._states
+
+    def _store(self, states: Iterable[SeriesState]) -> None:
+        self._database.connection.executemany(
+            "INSERT INTO series (metric, labels, start_unix_nano, value, primed) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (metric, labels) DO UPDATE SET value = excluded.value, primed = excluded.primed",
+            [
+                (
+                    state.key.metric.value,
+                    pairs_to_text(state.key.labels),
+                    state.start_unix_nano,
+                    str(state.value),
+                    state.primed,
+                )
+                for state in states
+            ],
+        )
+
+    def _forget(self) -> None:
+        self._states = None
