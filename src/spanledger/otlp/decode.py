@@ -1,0 +1,280 @@
+"""Decoding: the candidates of a request, chosen by structure, everything else left as bytes.
+
+A byte search pre-filters; whether a record is a model call is decided by its span name or event name alone, so that
+quoted text cannot forge a cost.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from google.protobuf.internal import api_implementation
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint, Sum
+
+from spanledger.core.batch import Attributes, Batch, LogData, PointData, Scalar, SpanData
+from spanledger.core.errors import ConfigError, PermanentError
+from spanledger.core.semconv import (
+    BODY_API_REQUEST,
+    CONTROL_METRICS,
+    EVENT_API_REQUEST,
+    SPAN_INTERACTION,
+    SPAN_LLM_REQUEST,
+    In,
+)
+from spanledger.core.usage import Problem, Signal, Temporality
+from spanledger.otlp.views import FrameView, LogRecordView, ResourceView, SpanNameView, SpanView
+
+_LLM_REQUEST = SPAN_LLM_REQUEST.encode()
+_WAITING_SPANS = (_LLM_REQUEST, SPAN_INTERACTION.encode())
+_API_REQUEST = EVENT_API_REQUEST.encode()
+_TEMPORALITIES = {1: Temporality.DELTA, 2: Temporality.CUMULATIVE}
+
+_STRING, _BOOL, _INT, _DOUBLE = 0x0A, 0x10, 0x18, 0x21
+_DOUBLE_SIZE = 9
+_VARINT_CONTINUES = 0x80
+
+
+def require_fast_protobuf() -> None:
+    """Refuse to run on protobuf's pure-Python backend: it is 50 times slower and reads some bytes otherwise.
+
+    Raises:
+        ConfigError: the backend is not upb.
+    """
+    backend = api_implementation.Type()
+    if backend != "upb":
+        raise ConfigError(
+            [f"protobuf runs on its {backend!r} backend; install a wheel of protobuf with upb for this platform"]
+        )
+
+
+def decode(signal: Signal, body: bytes) -> Batch:
+    """Read the candidates of a protobuf request body.
+
+    A record that cannot be read inside a sound frame becomes a problem and spoils nothing else.
+
+    Raises:
+        PermanentError: the body is not a request of this signal; says where it stops making sense.
+    """
+    match signal:
+        case Signal.TRACES:
+            return _traces(body)
+        case Signal.LOGS:
+            return _logs(body)
+        case Signal.METRICS:
+            return _metrics(body)
+
+
+def _traces(body: bytes) -> Batch:
+    candidates: list[tuple[int, Attributes, bytes]] = []
+    waits, count = False, 0
+    for place, resource, item in _items(Signal.TRACES, body, _WAITING_SPANS):
+        count = place + 1
+        if item is None:
+            continue
+        name = _span_name(item)
+        waits = waits or name in _WAITING_SPANS
+        if name == _LLM_REQUEST:
+            candidates.append((place, resource, item))
+    spans: list[SpanData] = []
+    places: list[int] = []
+    problems: list[Problem] = []
+    for place, resource, item in candidates:
+        try:
+            spans.append(_span(resource, SpanView.FromString(item)))
+            places.append(place)
+        except (DecodeError, UnicodeDecodeError, struct.error) as error:
+            problems.append(Problem("unreadable_span", f"span {place + 1} of the request: {error}"))
+    return Batch(
+        Signal.TRACES,
+        count,
+        tuple(places),
+        spans=tuple(spans),
+        problems=tuple(problems),
+        waits_for_join=waits,
+    )
+
+
+def _logs(body: bytes) -> Batch:
+    logs: list[LogData] = []
+    places: list[int] = []
+    problems: list[Problem] = []
+    count = 0
+    for place, resource, item in _items(Signal.LOGS, body, (_API_REQUEST,)):
+        count = place + 1
+        if item is None:
+            continue
+        try:
+            log = _log(resource, LogRecordView.FromString(item))
+        except (DecodeError, UnicodeDecodeError, struct.error) as error:
+            problems.append(Problem("unreadable_log_record", f"log record {place + 1} of the request: {error}"))
+            continue
+        if log is not None:
+            logs.append(log)
+            places.append(place)
+    return Batch(Signal.LOGS, count, tuple(places), logs=tuple(logs), problems=tuple(problems))
+
+
+def _items(signal: Signal, body: bytes, needles: tuple[bytes, ...]) -> Iterator[tuple[int, Attributes, bytes | None]]:
+    """Place, resource and bytes of every record; None for the bytes of one that holds no needle."""
+    frame = _parse(FrameView, signal, body)
+    wanted = any(needle in body for needle in needles)
+    place = 0
+    for group in frame.groups:
+        resource: Attributes | None = None
+        for scope in group.scopes:
+            for item in scope.items:
+                if wanted and any(needle in item for needle in needles):
+                    if resource is None:
+                        resource = _resource(signal, group.resource)
+                    yield place, resource, item
+                else:
+                    yield place, {}, None
+                place += 1
+
+
+def _parse(view: Any, signal: Signal, body: bytes) -> Any:  # noqa: ANN401 - generated message classes
+    try:
+        return view.FromString(body)
+    except DecodeError as error:
+        raise PermanentError(f"the body is not a protobuf export request for {signal}: {error}") from None
+
+
+def _resource(signal: Signal, body: bytes) -> Attributes:
+    try:
+        return _scalars(ResourceView.FromString(body).attributes)
+    except (DecodeError, UnicodeDecodeError, struct.error) as error:
+        raise PermanentError(f"a resource in the {signal} request cannot be read: {error}") from None
+
+
+def _span_name(item: bytes) -> bytes:
+    """Name of a span; a span that cannot be read keeps the name that a byte search found, to be reported."""
+    try:
+        return bytes(SpanNameView.FromString(item).name)
+    except DecodeError:
+        return _LLM_REQUEST if _LLM_REQUEST in item else b""
+
+
+def _span(resource: Attributes, span: Any) -> SpanData:  # noqa: ANN401 - generated message class
+    return SpanData(
+        resource=resource,
+        attributes=_scalars(span.attributes),
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_span_id=span.parent_span_id.hex(),
+        start_unix_nano=span.start_time_unix_nano,
+        end_unix_nano=span.end_time_unix_nano,
+    )
+
+
+def _log(resource: Attributes, log: Any) -> LogData | None:  # noqa: ANN401 - generated message class
+    """An `api_request` event: its `event.name` says so, and its body, where it has one, too."""
+    if _scalar(log.attributes.get(In.EVENT_NAME, b"")) != EVENT_API_REQUEST:
+        return None
+    if log.body and _scalar(log.body) != BODY_API_REQUEST:
+        return None
+    return LogData(
+        resource=resource,
+        attributes=_scalars(log.attributes),
+        trace_id=log.trace_id.hex(),
+        span_id=log.span_id.hex(),
+        time_unix_nano=log.time_unix_nano or log.observed_time_unix_nano,
+    )
+
+
+def _scalars(attributes: Mapping[str, bytes]) -> dict[str, Scalar]:
+    """Attributes with a scalar value; arrays, maps, bytes and unset values are left out."""
+    return {key: scalar for key, value in attributes.items() if (scalar := _scalar(value)) is not None}
+
+
+def _scalar(value: bytes) -> Scalar | None:
+    """Read an AnyValue of the shape that every encoder writes; any other shape goes through the official message."""
+    if not value:
+        return None
+    kind, size = value[0], len(value)
+    if kind == _STRING and size > 1 and value[1] == size - 2 and size - 2 < _VARINT_CONTINUES:
+        return value[2:].decode()
+    if kind == _INT and size > 1 and value[-1] < _VARINT_CONTINUES and all(b >= _VARINT_CONTINUES for b in value[1:-1]):
+        return _signed_varint(value[1:])
+    if kind == _DOUBLE and size == _DOUBLE_SIZE:
+        return float(struct.unpack("<d", value[1:])[0])
+    if kind == _BOOL and size == 2:
+        return value[1] != 0
+    return _any_value(AnyValue.FromString(value))
+
+
+def _signed_varint(encoded: bytes) -> int:
+    number = 0
+    for place, byte in enumerate(encoded):
+        number |= (byte & 0x7F) << (7 * place)
+    number &= 2**64 - 1
+    return number - 2**64 if number >= 2**63 else number
+
+
+def _any_value(value: AnyValue) -> Scalar | None:
+    match value.WhichOneof("value"):
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case "int_value":
+            return value.int_value
+        case "double_value":
+            return value.double_value
+        case _:
+            return None
+
+
+def _metrics(body: bytes) -> Batch:
+    request: ExportMetricsServiceRequest = _parse(ExportMetricsServiceRequest, Signal.METRICS, body)
+    points: list[PointData] = []
+    count = 0
+    for group in request.resource_metrics:
+        resource = _key_values(group.resource.attributes)
+        for scope in group.scope_metrics:
+            for metric in scope.metrics:
+                count += _point_count(metric)
+                if metric.name in CONTROL_METRICS and metric.WhichOneof("data") == "sum":
+                    points.extend(_points(metric.name, metric.sum, resource))
+    return Batch(Signal.METRICS, count, points=tuple(points))
+
+
+def _point_count(metric: Metric) -> int:
+    kind = metric.WhichOneof("data")
+    return 0 if kind is None else len(getattr(metric, kind).data_points)
+
+
+def _points(name: str, total: Sum, resource: Attributes) -> Iterator[PointData]:
+    temporality = _TEMPORALITIES.get(total.aggregation_temporality)
+    if temporality is None:
+        return
+    for point in total.data_points:
+        value = _point_value(point)
+        if value is not None:
+            yield PointData(
+                metric=name,
+                resource=resource,
+                attributes=_key_values(point.attributes),
+                start_unix_nano=point.start_time_unix_nano,
+                time_unix_nano=point.time_unix_nano,
+                temporality=temporality,
+                value=value,
+            )
+
+
+def _point_value(point: NumberDataPoint) -> float | int | None:
+    match point.WhichOneof("value"):
+        case "as_double":
+            return point.as_double
+        case "as_int":
+            return point.as_int
+        case _:
+            return None
+
+
+def _key_values(attributes: Iterable[KeyValue]) -> dict[str, Scalar]:
+    return {pair.key: value for pair in attributes if (value := _any_value(pair.value)) is not None}

@@ -1,0 +1,131 @@
+"""Encoding: cumulative sums as an OTLP metrics request, and reading such sums back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, NumberDataPoint
+
+from spanledger.core.batch import Scalar
+from spanledger.core.money import usd_double
+from spanledger.core.semconv import OVERFLOW_LABEL, MetricSpec, Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """A series at an instant: `value` is pico-USD for money, a count otherwise."""
+
+    spec: MetricSpec
+    labels: tuple[tuple[str, str], ...]
+    start_unix_nano: int
+    time_unix_nano: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class SumPoint:
+    """A data point of a sum, as it was on the wire."""
+
+    metric: str
+    unit: str
+    attributes: tuple[tuple[str, Scalar], ...]
+    start_unix_nano: int
+    time_unix_nano: int
+    value: float | int
+    monotonic: bool
+    cumulative: bool
+
+
+def encode_metrics(
+    resource: Mapping[str, Scalar], scope_name: str, scope_version: str, points: Sequence[SeriesPoint]
+) -> bytes:
+    """Encode series as one request, a metric for each name, in order of name and labels.
+
+    This is where money becomes a double (USD) and nowhere else.
+    """
+    request = ExportMetricsServiceRequest()
+    group = request.resource_metrics.add()
+    group.resource.attributes.extend(_key_values(resource.items()))
+    scope = group.scope_metrics.add()
+    scope.scope.name, scope.scope.version = scope_name, scope_version
+    ordered = sorted(points, key=lambda point: (point.spec.name, point.labels))
+    for _, series in groupby(ordered, key=lambda point: point.spec.name):
+        of_metric = list(series)
+        spec = of_metric[0].spec
+        metric = scope.metrics.add(name=spec.name, unit=spec.unit, description=spec.description)
+        metric.sum.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+        metric.sum.is_monotonic = spec.monotonic
+        metric.sum.data_points.extend(map(_data_point, of_metric))
+    return request.SerializeToString()
+
+
+def decode_sums(body: bytes) -> list[SumPoint]:
+    """Read every data point of every sum of a metrics request."""
+    request = ExportMetricsServiceRequest.FromString(body)
+    return [
+        SumPoint(
+            metric=metric.name,
+            unit=metric.unit,
+            attributes=tuple((pair.key, _value(pair.value)) for pair in point.attributes),
+            start_unix_nano=point.start_time_unix_nano,
+            time_unix_nano=point.time_unix_nano,
+            value=point.as_int if point.WhichOneof("value") == "as_int" else point.as_double,
+            monotonic=metric.sum.is_monotonic,
+            cumulative=metric.sum.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE,
+        )
+        for group in request.resource_metrics
+        for scope in group.scope_metrics
+        for metric in scope.metrics
+        for point in metric.sum.data_points
+    ]
+
+
+def _data_point(point: SeriesPoint) -> NumberDataPoint:
+    encoded = NumberDataPoint(
+        attributes=_key_values((label, _label_value(label, value)) for label, value in point.labels),
+        start_time_unix_nano=point.start_unix_nano,
+        time_unix_nano=point.time_unix_nano,
+    )
+    match point.spec.quantity:
+        case Quantity.MONEY:
+            encoded.as_double = usd_double(point.value)
+        case Quantity.COUNT:
+            encoded.as_int = point.value
+    return encoded
+
+
+def _label_value(label: str, value: str) -> Scalar:
+    """Labels are text; the overflow mark is a boolean by the OpenTelemetry specification."""
+    return value == "true" if label == OVERFLOW_LABEL else value
+
+
+def _key_values(pairs: Iterable[tuple[str, Scalar]]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=_any_value(value)) for key, value in pairs]
+
+
+def _any_value(value: Scalar) -> AnyValue:
+    match value:
+        case bool():
+            return AnyValue(bool_value=value)
+        case str():
+            return AnyValue(string_value=value)
+        case int():
+            return AnyValue(int_value=value)
+        case float():
+            return AnyValue(double_value=value)
+
+
+def _value(value: AnyValue) -> Scalar:
+    match value.WhichOneof("value"):
+        case "bool_value":
+            return value.bool_value
+        case "int_value":
+            return value.int_value
+        case "double_value":
+            return value.double_value
+        case _:
+            return value.string_value
