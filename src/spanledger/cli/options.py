@@ -1,0 +1,45 @@
+"""What all verbs share: exit codes, options, and how mistakes are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from spanledger.core.errors import ConfigError
+
+P = ParamSpec("P")
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every verb."""
+
+    FINE = 0
+    FINDING = 1
+    BAD_INPUT = 2
+
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="F", help="Configuration file (YAML); see docs/reference.")
+]
+LedgerOption = Annotated[Path | None, typer.Option("--ledger", metavar="F", help="Ledger file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+def exits_on_bad_input(verb: Callable[P, None]) -> Callable[P, None]:
+    """Tell a `ConfigError` on standard error, a problem a line, and exit with 2."""
+
+    @wraps(verb)
+    def told(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            verb(*args, **kwargs)
+        except ConfigError as error:
+            for problem in error.problems:
+                typer.echo(f"error: {problem}", err=True)
+            raise typer.Exit(ExitCode.BAD_INPUT) from None
+
+    return told

@@ -1,0 +1,50 @@
+"""Assembly: settings in, connected parts out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spanledger.config.prices import load_price_book
+from spanledger.config.settings import Settings
+from spanledger.core.metering import Meter
+from spanledger.core.settling import NANO_PER_SECOND, Policy
+from spanledger.ledger.ledger import Ledger
+from spanledger.otlp.decode import require_fast_protobuf
+from spanledger.service.pipeline import Options, Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A pipeline and what it works on."""
+
+    ledger: Ledger
+    meter: Meter
+    pipeline: Pipeline
+
+
+def assemble(settings: Settings, ledger_path: Path, *, forward: bool) -> Parts:
+    """Open the ledger, load the prices and connect both to a pipeline.
+
+    Raises:
+        ConfigError: the ledger, a price file or the protobuf backend cannot be used.
+    """
+    require_fast_protobuf()
+    book = load_price_book(settings.prices.files or None)
+    ledger = Ledger.open(ledger_path, max_series=settings.metrics.max_series)
+    meter = Meter(settings.metrics.resource_labels)
+    options = Options(policy_of(settings), forward=forward, gen_ai_cost=settings.attributes.gen_ai_cost)
+    return Parts(ledger, meter, Pipeline(ledger, book, meter, options))
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Settings of settling in the pipeline's unit."""
+    return Policy(
+        join_window_nano=_nano(settings.forward.join_window_seconds),
+        join_tolerance_nano=_nano(settings.settle.join_tolerance_seconds),
+        clock_skew_max_nano=_nano(settings.settle.clock_skew_max_seconds),
+    )
+
+
+def _nano(seconds: float) -> int:
+    return round(seconds * NANO_PER_SECOND)

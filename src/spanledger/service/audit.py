@@ -1,0 +1,85 @@
+"""Audit: the figures of a ledger as JSON, and whether metrics, postings and report agree to the pico-dollar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spanledger.core.money import format_usd
+from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, Metric, Quantity
+from spanledger.core.usage import TOKEN_CLASSES
+from spanledger.core.views import Group, Report
+from spanledger.ledger.ledger import Ledger
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Totals of a ledger from three sides. `metrics` is series + adjustment, as they are exported."""
+
+    report: Report
+    client_cost_picousd: int
+    metrics: dict[Metric, int]
+    disagreements: tuple[str, ...]
+
+    def as_json(self, *, duplicates: int, problems: list[str]) -> Json:
+        """One object: money as exact decimal strings, counts as integers."""
+        report = self.report
+        parts: Json = {
+            part: {key: _group(group) for key, group in groups.items()} for part, groups in report.groups.items()
+        }
+        return {
+            "cost_usd": format_usd(report.cost_picousd),
+            "client_cost_usd": format_usd(self.client_cost_picousd),
+            "residual_usd": "0",
+            "requests": report.requests,
+            "duplicates": duplicates,
+            "unpriced": {"requests": report.unpriced_requests, "tokens": report.unpriced_tokens},
+            **parts,
+            "metrics": {metric.value: _amount(metric, value) for metric, value in self.metrics.items()},
+            "problems": problems,
+        }
+
+
+def audit(ledger: Ledger) -> Figures:
+    """Read a ledger's figures and compare them with one another."""
+    report = ledger.report()
+    metrics = dict.fromkeys(ADJUSTMENT_OF, 0)
+    twins = {twin: metric for metric, twin in ADJUSTMENT_OF.items()}
+    for state in ledger.series.states():
+        metrics[twins.get(state.key.metric, state.key.metric)] += state.exported_value
+    return Figures(
+        report=report,
+        client_cost_picousd=report.client_cost_picousd + ledger.control.cost_without_log_picousd(),
+        metrics=metrics,
+        disagreements=tuple(_disagreements(report, ledger.postings.cost_picousd(), metrics)),
+    )
+
+
+def _disagreements(report: Report, posted_picousd: int, metrics: dict[Metric, int]) -> list[str]:
+    tokens = sum(sum(group.tokens) for group in report.groups["by_model"].values())
+    expected = {
+        "ledger, the sum of its postings": (Metric.COST, posted_picousd),
+        "report, cost": (Metric.COST, report.cost_picousd),
+        "report, cost by user": (Metric.USER_COST, report.cost_picousd),
+        "report, client cost": (Metric.CLIENT_COST, report.client_cost_picousd),
+        "report, tokens": (Metric.TOKENS, tokens),
+        "report, requests": (Metric.REQUESTS, report.requests),
+    }
+    return [
+        f"{side} says {_amount(metric, value)}, {metric.value} with its adjustment {_amount(metric, metrics[metric])}"
+        for side, (metric, value) in expected.items()
+        if metrics[metric] != value
+    ]
+
+
+def _amount(metric: Metric, value: int) -> str | int:
+    return format_usd(value) if METRICS[metric].quantity is Quantity.MONEY else value
+
+
+def _group(group: Group) -> Json:
+    return {
+        "cost_usd": None if group.cost_picousd is None else format_usd(group.cost_picousd),
+        "requests": group.requests,
+        "tokens": {token_class.value: count for token_class, count in zip(TOKEN_CLASSES, group.tokens, strict=True)},
+    }

@@ -1,0 +1,222 @@
+"""The pipeline: what happens to a delivery, in order. Synchronous; `worker` runs it on one thread, `replay` by hand.
+
+prepare   decode and meter                              (no ledger, any thread)
+accept    evidence -> settle -> post -> outbox          (one transaction for a group of deliveries)
+advance   windows that have closed -> post -> seal      (one transaction)
+export    postings -> series -> OTLP metrics            (one transaction)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from spanledger.core.batch import Scalar
+from spanledger.core.delivery import Delivery, Encoding, Receipt
+from spanledger.core.enrichment import attributes_for
+from spanledger.core.metering import Meter
+from spanledger.core.posting import Charge, reconcile
+from spanledger.core.pricing import PriceBook
+from spanledger.core.settling import Policy, Sighting, charge_for, settle
+from spanledger.core.usage import ControlPoint, Problem, Signal, UsageRecord
+from spanledger.core.views import series_increments
+from spanledger.ledger.ledger import Ledger
+from spanledger.otlp.decode import decode
+from spanledger.otlp.enrich import enrich
+from spanledger.otlp.otlp_json import to_protobuf
+
+_STEP_MAX = 1_000
+"""Buckets or payloads that one transaction of `advance` takes, so that deliveries need not wait long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Settings of the pipeline. Without `forward` nothing is put in the outbox."""
+
+    policy: Policy
+    forward: bool = True
+    gen_ai_cost: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A delivery that was read: the protobuf body that goes on and what it says. `places` locate `usage` in it."""
+
+    signal: Signal
+    body: bytes
+    usage: tuple[UsageRecord | None, ...]
+    places: tuple[int, ...]
+    points: tuple[ControlPoint, ...]
+    problems: tuple[Problem, ...]
+    waits_for_join: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a group of deliveries. `duplicates` are usage records that were there already."""
+
+    receipts: tuple[Receipt, ...]
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """Charges that stand after a settlement, by call, and the call of each record."""
+
+    calls: Mapping[str, str]
+    charges: Mapping[str, Charge]
+
+    def charge_of(self, record: UsageRecord) -> Charge | None:
+        return self.charges.get(self.calls.get(record.identity, ""))
+
+
+def prepare(delivery: Delivery, meter: Meter) -> Prepared:
+    """Decode and meter a delivery.
+
+    Raises:
+        PermanentError: the body cannot be read.
+    """
+    body: bytes = delivery.body
+    problems: tuple[Problem, ...] = ()
+    if delivery.encoding is Encoding.JSON:
+        converted = to_protobuf(delivery.signal, body)
+        body, problems = converted.body, converted.problems
+    batch = decode(delivery.signal, body)
+    metered = meter.meter(batch)
+    return Prepared(
+        signal=delivery.signal,
+        body=body,
+        usage=metered.usage,
+        places=batch.places,
+        points=metered.points,
+        problems=(*problems, *metered.problems),
+        waits_for_join=batch.waits_for_join,
+    )
+
+
+class Pipeline:
+    """Books deliveries in a ledger. One thread at a time; the clock is an argument (Unix nanoseconds)."""
+
+    def __init__(self, ledger: Ledger, book: PriceBook, meter: Meter, options: Options) -> None:
+        self._ledger = ledger
+        self._book = book
+        self._meter = meter
+        self._options = options
+
+    def accept(self, group: Sequence[Prepared], now_unix_nano: int) -> Accepted:
+        """Make a group of deliveries durable: evidence, postings, control points and outbox in one transaction."""
+        records = [record for prepared in group for record in prepared.usage if record is not None]
+        with self._ledger.transaction():
+            evidence = self._ledger.evidence.of_buckets({record.bucket for record in records})
+            known = frozenset(evidence)
+            fresh = _fresh(records, evidence, now_unix_nano)
+            self._ledger.evidence.add(fresh)
+            for sighting in fresh:
+                evidence.setdefault(sighting.record.bucket, []).append(sighting)
+            settled = self._settle(evidence, now_unix_nano, known=known)
+            for prepared in group:
+                self._ledger.control.add(prepared.points, now_unix_nano)
+                if self._options.forward:
+                    self._put_in_outbox(prepared, settled, now_unix_nano)
+        return Accepted(tuple(map(_receipt, group)), duplicates=len(records) - len(fresh))
+
+    def advance(self, now_unix_nano: int) -> bool:
+        """Post the spans whose window has closed, then seal the payloads that waited. True when there may be more."""
+        with self._ledger.transaction():
+            due = self._ledger.evidence.due_buckets(now_unix_nano, _STEP_MAX)
+            if due:
+                self._settle(self._ledger.evidence.of_buckets(due), now_unix_nano, known=frozenset(due))
+            if len(due) == _STEP_MAX:
+                return True
+            ripe = self._ledger.outbox.ripe(now_unix_nano, _STEP_MAX)
+            for payload in ripe:
+                prepared = prepare(Delivery(payload.signal, Encoding.PROTOBUF, payload.body), self._meter)
+                buckets = {record.bucket for record in prepared.usage if record is not None}
+                evidence = self._ledger.evidence.of_buckets(buckets)
+                settled = self._settle(evidence, now_unix_nano, known=frozenset(evidence))
+                self._ledger.outbox.seal(payload, self._enriched(prepared, settled))
+        return len(ripe) == _STEP_MAX
+
+    def next_advance_unix_nano(self) -> int | None:
+        """When `advance` will next have something to do; None when nothing waits."""
+        times = (self._ledger.evidence.next_due_unix_nano(), self._ledger.outbox.next_ripe_unix_nano())
+        return min((at for at in times if at is not None), default=None)
+
+    def fold(self, now_unix_nano: int) -> int:
+        """Fold the postings that came since into the series; give how many labels found no room."""
+        series, last_id = self._ledger.series, self._ledger.postings.last_id()
+        if last_id == series.watermark:
+            return 0
+        totals = self._ledger.postings.totals(after_id=series.watermark, to_id=last_id)
+        with self._ledger.transaction():
+            return series.add(series_increments(totals), to_posting_id=last_id, now_unix_nano=now_unix_nano)
+
+    def prime(self) -> None:
+        """Note that an export of all series arrived."""
+        if all(state.primed for state in self._ledger.series.states()):
+            return
+        with self._ledger.transaction():
+            self._ledger.series.prime()
+
+    def _settle(
+        self, evidence: Mapping[str, Sequence[Sighting]], now_unix_nano: int, *, known: frozenset[str]
+    ) -> _Settled:
+        """Bring buckets to the state that their evidence asks for. Only `known` buckets can have postings already."""
+        calls: dict[str, str] = {}
+        charged: list[Sighting] = []
+        waits: dict[str, int] = {}
+        identities: list[str] = []
+        for bucket, sightings in evidence.items():
+            settlement = settle(sightings, self._options.policy, now_unix_nano)
+            calls.update(settlement.calls)
+            charged.extend(settlement.charged)
+            if bucket in known:
+                identities.extend(settlement.calls)
+            if settlement.wait_until_unix_nano is not None:
+                waits[bucket] = settlement.wait_until_unix_nano
+        latest = self._ledger.postings.latest(identities) if identities else {}
+        desired: dict[str, Charge] = {}
+        for sighting in charged:
+            last = latest.get(sighting.record.identity)
+            if last is not None and last.live and last.charge.record_digest == sighting.record.digest:
+                desired[sighting.record.identity] = last.charge
+            else:
+                desired[sighting.record.identity] = charge_for(sighting, self._book, self._options.policy)
+        self._ledger.postings.add(reconcile(desired, latest, now_unix_nano))
+        self._ledger.evidence.stop_waiting(known - waits.keys())
+        self._ledger.evidence.wait(waits)
+        return _Settled(calls, desired)
+
+    def _put_in_outbox(self, prepared: Prepared, settled: _Settled, now_unix_nano: int) -> None:
+        ready = now_unix_nano + (self._options.policy.join_window_nano if prepared.waits_for_join else 0)
+        sealed = ready <= now_unix_nano
+        body = self._enriched(prepared, settled) if sealed else prepared.body
+        self._ledger.outbox.add(prepared.signal, body, ready_unix_nano=ready, sealed=sealed)
+
+    def _enriched(self, prepared: Prepared, settled: _Settled) -> bytes:
+        additions: dict[int, dict[str, Scalar]] = {
+            place: attributes_for(record, settled.charge_of(record), gen_ai_cost=self._options.gen_ai_cost)
+            for place, record in zip(prepared.places, prepared.usage, strict=True)
+            if record is not None
+        }
+        return enrich(prepared.signal, prepared.body, additions) if additions else prepared.body
+
+
+def _fresh(
+    records: Iterable[UsageRecord], evidence: Mapping[str, Sequence[Sighting]], now_unix_nano: int
+) -> list[Sighting]:
+    """Records that are not in the evidence yet, each once."""
+    seen = {(s.record.evidence, s.record.digest) for sightings in evidence.values() for s in sightings}
+    fresh: list[Sighting] = []
+    for record in records:
+        if (record.evidence, record.digest) not in seen:
+            seen.add((record.evidence, record.digest))
+            fresh.append(Sighting(record, now_unix_nano))
+    return fresh
+
+
+def _receipt(prepared: Prepared) -> Receipt:
+    if not prepared.problems:
+        return Receipt()
+    reasons = sorted({f"{problem.reason}: {problem.detail}" for problem in prepared.problems})
+    return Receipt(len(prepared.problems), "; ".join(reasons[:5]))

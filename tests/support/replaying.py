@@ -1,0 +1,79 @@
+"""Replaying captures in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spanledger.config.settings import Settings
+
+from spanledger.core.delivery import Delivery
+from spanledger.core.posting import Posting
+from spanledger.service.assembly import Parts, assemble
+from spanledger.service.audit import Figures, audit
+from spanledger.service.captures import CapturedBody, find_folders, read_body
+from spanledger.service.pipeline import prepare
+from spanledger.service.replay import Replay
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay left behind."""
+
+    figures: Figures
+    duplicates: int
+    problems: list[str]
+    postings: list[Posting]
+
+    @property
+    def balances(self) -> object:
+        """Everything that must not depend on order, batching, repetition or transport."""
+        report = self.figures.report
+        groups = {
+            part: {key: (group.cost_picousd, group.requests, tuple(group.tokens)) for key, group in by_key.items()}
+            for part, by_key in report.groups.items()
+        }
+        return (
+            report.cost_picousd,
+            self.figures.client_cost_picousd,
+            report.unpriced_requests,
+            self.figures.metrics,
+            groups,
+        )
+
+
+def replay_folders(paths: Sequence[Path], ledger_path: Path, out: Path | None = None) -> Replayed:
+    """Replay folders as the command does, with default settings."""
+    parts = assemble(Settings(), ledger_path, forward=out is not None)
+    replay = Replay(parts.ledger, parts.pipeline, parts.meter, out)
+    figures = replay.run(find_folders(paths), lambda _: None)
+    postings = list(parts.ledger.postings.all())
+    parts.ledger.close()
+    return Replayed(figures, replay.duplicates, replay.problems, postings)
+
+
+def read_folder(path: Path) -> list[CapturedBody]:
+    """The bodies of a folder, in order of arrival."""
+    (folder,) = find_folders([path])
+    return [read_body(file) for file in folder.files]
+
+
+def feed(parts: Parts, groups: Sequence[Sequence[Delivery]], times: Sequence[int]) -> Replayed:
+    """Accept groups of deliveries at given times, then let everything come to rest."""
+    duplicates = 0
+    now = 0
+    for group, at in zip(groups, times, strict=True):
+        now = max(now, at)
+        while (due := parts.pipeline.next_advance_unix_nano()) is not None and due <= now:
+            parts.pipeline.advance(due)
+        accepted = parts.pipeline.accept([prepare(delivery, parts.meter) for delivery in group], now)
+        duplicates += accepted.duplicates
+    while (due := parts.pipeline.next_advance_unix_nano()) is not None:
+        now = max(now, due)
+        parts.pipeline.advance(now)
+    parts.pipeline.fold(now)
+    parts.pipeline.prime()
+    figures = audit(parts.ledger)
+    postings = list(parts.ledger.postings.all())
+    return Replayed(figures, duplicates, list(figures.disagreements), postings)
