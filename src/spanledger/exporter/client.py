@@ -1,0 +1,64 @@
+"""Sending to an OTLP destination: raw request bodies out, one of three outcomes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from spanledger.core.usage import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The destination took the request; `rejected` records of it were refused alone."""
+
+    rejected: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The destination will never take these bytes."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not now: try again, no sooner than the destination asks for.
+
+    Faults of configuration (wrong credentials, wrong path, unknown service) are deferred too although OTLP calls them
+    final: they pass when a person has mended them, and until then nothing may be lost.
+    """
+
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+Outcome = Accepted | Refused | Deferred
+
+
+class OtlpClient(Protocol):
+    """Sends request bodies to one destination."""
+
+    async def export(self, signal: Signal, body: bytes) -> Outcome:
+        """Send one request body in protobuf; never raises for what the destination or the network does."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where and how to send. `endpoints` are URLs for single signals, used as they are (HTTP)."""
+
+    endpoint: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_seconds: float = 10.0
+    gzip: bool = False
+    certificate_file: Path | None = None
+    endpoints: Mapping[Signal, str] = field(default_factory=dict)

@@ -1,0 +1,121 @@
+"""Forwarding: the outbox drains to the destination, at least once, the same bytes on every attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from spanledger.core.delivery import Payload
+from spanledger.core.usage import Signal
+from spanledger.exporter.client import Accepted, Deferred, OtlpClient, Refused
+from spanledger.exporter.retry import Backoff
+from spanledger.telemetry import Counter, Counters
+
+
+class Outbox(Protocol):
+    """The part of the outbox that forwarding needs."""
+
+    async def departures(self, signal: Signal, max_bytes: int) -> Sequence[Payload]:
+        """Payloads to send next, the oldest first; at least one if there is one, however large."""
+        ...
+
+    async def remove(self, payloads: Sequence[Payload]) -> None:
+        """Forget delivered payloads."""
+        ...
+
+    async def set_aside(self, payloads: Sequence[Payload], why: str) -> None:
+        """Keep payloads that will never be taken, and send them no more."""
+        ...
+
+
+class Forwarder:
+    """Drains the outbox, one stream per signal, so that a slow signal holds no other up."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        client: OtlpClient,
+        backoff: Backoff,
+        counters: Counters,
+        *,
+        max_batch_bytes: int,
+    ) -> None:
+        self._outbox = outbox
+        self._client = client
+        self._backoff = backoff
+        self._counters = counters
+        self._max_batch_bytes = max_batch_bytes
+        self._wake = {signal: asyncio.Event() for signal in Signal}
+        self._stopping = asyncio.Event()
+
+    def notify(self) -> None:
+        """Say that the outbox may hold something new; on the event loop."""
+        for event in self._wake.values():
+            event.set()
+
+    async def run(self) -> None:
+        """Forward until `stop`; what is left stays in the outbox for the next start."""
+        async with asyncio.TaskGroup() as tasks:
+            for signal in Signal:
+                tasks.create_task(self._drain(signal))
+
+    def stop(self) -> None:
+        """End `run`: no attempt starts after the one under way, no pause is sat out."""
+        self._stopping.set()
+        self.notify()
+
+    async def flush(self) -> None:
+        """Send what is in the outbox now, each batch once; what the destination defers stays."""
+        for signal in Signal:
+            while batch := await self._outbox.departures(signal, self._max_batch_bytes):
+                if await self._attempt(batch) is not None:
+                    break
+
+    async def _drain(self, signal: Signal) -> None:
+        wake = self._wake[signal]
+        attempt = 0
+        while not self._stopping.is_set():
+            wake.clear()
+            batch = await self._outbox.departures(signal, self._max_batch_bytes)
+            if not batch:
+                attempt = 0
+                await wake.wait()
+                continue
+            deferred = await self._attempt(batch)
+            if deferred is None:
+                attempt = 0
+                continue
+            self._counters.add(Counter.EXPORTS_RETRIED)
+            await self._pause(self._backoff.next_delay_seconds(attempt, deferred.retry_after_seconds))
+            attempt += 1
+
+    async def _attempt(self, batch: Sequence[Payload]) -> Deferred | None:
+        """Send a batch as one request. A refused batch is sent again payload by payload, to find the bad one."""
+        outcome = await self._client.export(batch[0].signal, b"".join(payload.body for payload in batch))
+        match outcome:
+            case Accepted(rejected=rejected):
+                self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, rejected)
+                await self._outbox.remove(batch)
+            case Refused(reason=reason):
+                return await self._single_out(batch, reason)
+            case Deferred():
+                return outcome
+        return None
+
+    async def _single_out(self, batch: Sequence[Payload], reason: str) -> Deferred | None:
+        if len(batch) == 1:
+            self._counters.add(Counter.PAYLOADS_SET_ASIDE)
+            await self._outbox.set_aside(batch, reason)
+            return None
+        for payload in batch:
+            deferred = await self._attempt([payload])
+            if deferred is not None:
+                return deferred
+        return None
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), timeout=seconds)
+        except TimeoutError:
+            return

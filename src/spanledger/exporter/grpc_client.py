@@ -1,0 +1,102 @@
+"""OTLP over gRPC to a destination, as raw bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+from urllib.parse import urlsplit
+
+import grpc
+
+from spanledger.core.errors import ConfigError
+from spanledger.core.usage import Signal
+from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
+from spanledger.otlp.status import rejected, retry_delay_seconds
+
+_METHODS = {
+    Signal.TRACES: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    Signal.LOGS: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    Signal.METRICS: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+}
+_STATUS_DETAILS_KEY = "grpc-status-details-bin"
+
+# OTLP specification, "Failures": these may be tried again; RESOURCE_EXHAUSTED only when the answer says when.
+_RETRYABLE = frozenset(
+    {
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+_FAULTS_OF_CONFIGURATION = frozenset(
+    {
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.NOT_FOUND,
+    }
+)
+
+
+class GrpcClient:
+    """One channel for the three signals."""
+
+    def __init__(self, destination: Destination) -> None:
+        compression = grpc.Compression.Gzip if destination.gzip else grpc.Compression.NoCompression
+        self._channel = _channel(destination, compression)
+        self._timeout_seconds = destination.timeout_seconds
+        self._metadata = tuple((key.lower(), value) for key, value in destination.headers.items())
+        self._calls = {signal: self._channel.unary_unary(method, None, None) for signal, method in _METHODS.items()}
+
+    async def export(self, signal: Signal, body: bytes) -> Outcome:
+        """Send one request body; see `OtlpClient`."""
+        try:
+            answer = await self._calls[signal](body, timeout=self._timeout_seconds, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            return _failure(error)
+        receipt = rejected(signal, answer)
+        return Accepted(receipt.rejected, receipt.message)
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close(None)
+
+
+def _channel(destination: Destination, compression: grpc.Compression) -> grpc.aio.Channel:
+    parts = urlsplit(destination.endpoint)
+    target = parts.netloc
+    options = (("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0))
+    if parts.scheme != "https":
+        return grpc.aio.insecure_channel(target, options=options, compression=compression)
+    roots: bytes | None = None
+    if destination.certificate_file is not None:
+        try:
+            roots = destination.certificate_file.read_bytes()
+        except OSError as error:
+            raise ConfigError([f"exporter.certificate_file: cannot be read: {error}"]) from None
+    credentials = grpc.ssl_channel_credentials(root_certificates=roots)
+    return grpc.aio.secure_channel(target, credentials, options=options, compression=compression)
+
+
+def _failure(error: grpc.aio.AioRpcError) -> Outcome:
+    code = error.code()
+    reason = f"{code.name}: {error.details()}"
+    delay = _retry_delay_seconds(error)
+    if code in _RETRYABLE or code in _FAULTS_OF_CONFIGURATION:
+        return Deferred(reason, delay)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and delay is not None:
+        return Deferred(reason, delay)
+    return Refused(reason)
+
+
+def _retry_delay_seconds(error: grpc.aio.AioRpcError) -> float | None:
+    """RetryInfo of the answer's status details, if it has one."""
+    # The type stubs tell of objects with fields; what comes are pairs.
+    metadata = cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ())
+    for key, value in metadata:
+        if key == _STATUS_DETAILS_KEY and isinstance(value, bytes):
+            return retry_delay_seconds(value)
+    return None

@@ -1,0 +1,97 @@
+"""OTLP over HTTP (protobuf) to a destination."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import requests
+
+from spanledger.core.usage import Signal
+from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
+from spanledger.otlp.status import rejected, status_message
+
+# OTLP specification, "Failures": these may be tried again.
+_RETRYABLE = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+_FAULTS_OF_CONFIGURATION = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.REQUEST_TIMEOUT,
+    }
+)
+
+
+class HttpClient:
+    """Posts request bodies; the blocking library runs in a thread."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._urls = {signal: _url(destination, signal) for signal in Signal}
+        self._session = requests.Session()
+        self._session.headers.update(destination.headers)
+        self._session.headers["content-type"] = "application/x-protobuf"
+        if destination.gzip:
+            self._session.headers["content-encoding"] = "gzip"
+        if destination.certificate_file is not None:
+            self._session.verify = str(destination.certificate_file)
+
+    async def export(self, signal: Signal, body: bytes) -> Outcome:
+        """Send one request body; see `OtlpClient`."""
+        return await asyncio.to_thread(self._post, signal, body)
+
+    async def close(self) -> None:
+        """Close connections."""
+        self._session.close()
+
+    def _post(self, signal: Signal, body: bytes) -> Outcome:
+        data = gzip.compress(body) if self._destination.gzip else body
+        url = self._urls[signal]
+        try:
+            answer = self._session.post(
+                url, data=data, timeout=self._destination.timeout_seconds, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            return Deferred(f"{url}: {error}")
+        if answer.ok and answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
+            receipt = rejected(signal, answer.content)
+            return Accepted(receipt.rejected, receipt.message)
+        return _failure(url, answer)
+
+
+def _url(destination: Destination, signal: Signal) -> str:
+    """A URL for one signal is used as it is; the common one gets the signal's path (specification of the exporter)."""
+    return destination.endpoints.get(signal) or f"{destination.endpoint.rstrip('/')}/v1/{signal.value}"
+
+
+def _failure(url: str, answer: requests.Response) -> Outcome:
+    status = answer.status_code
+    said = status_message(answer.content) or answer.reason
+    reason = f"{url}: HTTP {status}: {said}"
+    redirected = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    if status in _RETRYABLE or status in _FAULTS_OF_CONFIGURATION or redirected:
+        return Deferred(reason, _retry_after_seconds(answer.headers.get("retry-after", "")))
+    return Refused(reason)
+
+
+def _retry_after_seconds(value: str) -> float | None:
+    """Read Retry-After: seconds or a date (RFC 9110, 10.2.3)."""
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
