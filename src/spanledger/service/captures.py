@@ -76,7 +76,7 @@ def read_body(path: Path) -> CapturedBody:
             body = gzip.decompress(body)
         meta = _meta(path.with_name(f"{match['number']}-{match['signal']}.meta.json"))
         received = meta.get("received_unix_ns")
-        received_unix_nano = None if received is None else int(received)
+        received_unix_nano = None if received is None else int(str(received))
     except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
         raise ConfigError([f"{path}: cannot be read: {error}"]) from None
     delivery = Delivery(Signal(match["signal"]), _ENCODINGS[match["encoding"]], body)

@@ -1,0 +1,221 @@
+"""The running service: receivers in front, the ledger's thread behind, forwarding and metrics out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from random import Random
+
+from spanledger.config.settings import Settings
+from spanledger.core.delivery import Delivery, Payload, Receipt
+from spanledger.core.errors import PermanentError
+from spanledger.core.settling import NANO_PER_SECOND
+from spanledger.core.usage import Signal
+from spanledger.exporter.client import OtlpClient
+from spanledger.exporter.forward import Forwarder
+from spanledger.exporter.metrics import MetricsExporter, metrics_body
+from spanledger.exporter.retry import Backoff
+from spanledger.ledger.ledger import Ledger
+from spanledger.receiver.grpc_server import GrpcReceiver
+from spanledger.receiver.http_server import HttpReceiver
+from spanledger.service.assembly import Parts
+from spanledger.service.pipeline import Accepted
+from spanledger.service.worker import LedgerWorker
+from spanledger.telemetry import Counter, Counters
+
+LOGGER = logging.getLogger("spanledger")
+
+_INSTANCE_ID = "service_instance_id"
+_ADVANCE_PAUSE_MAX_SECONDS = 1.0
+_STOP_GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the service listens, as `host:port`."""
+
+    grpc: str
+    http: str
+
+
+class Service:
+    """Receivers, pipeline and exporters of one ledger, from `start` to `stop`.
+
+    Without a client nothing is forwarded and no metrics leave: the ledger alone is kept.
+    """
+
+    def __init__(self, settings: Settings, parts: Parts, client: OtlpClient | None) -> None:
+        self.counters = Counters()
+        self._settings = settings
+        self._parts = parts
+        self._worker = LedgerWorker(parts.pipeline, parts.meter, time.time_ns, self._on_accepted, self._on_failed)
+        self._metrics: MetricsExporter | None = None
+        self._forwarder: Forwarder | None = None
+        if client is not None:
+            self._metrics = self._metrics_exporter(client)
+            self._forwarder = self._payload_forwarder(client)
+        self._client = client
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._receivers = AsyncExitStack()
+
+    async def start(self) -> Addresses:
+        """Start everything, the receivers last.
+
+        Raises:
+            ConfigError: an address cannot be listened on.
+        """
+        self._tasks.append(asyncio.create_task(self._advance()))
+        if self._metrics is not None and self._forwarder is not None:
+            self._tasks.append(asyncio.create_task(self._metrics.run()))
+            self._tasks.append(asyncio.create_task(self._forwarder.run()))
+        receiver = self._settings.receiver
+        grpc = GrpcReceiver(self, receiver.grpc.endpoint, max_request_bytes=receiver.max_request_bytes)
+        http = HttpReceiver(self, receiver.http.endpoint, max_request_bytes=receiver.max_request_bytes)
+        grpc_address = await grpc.start()
+        self._receivers.push_async_callback(grpc.stop, _STOP_GRACE_SECONDS)
+        http_address = await http.start()
+        self._receivers.push_async_callback(http.stop, _STOP_GRACE_SECONDS)
+        return Addresses(grpc_address, http_address)
+
+    async def consume(self, delivery: Delivery) -> Receipt:
+        """Make a delivery durable; see `core.delivery.Consumer`."""
+        try:
+            receipt = await self._worker.consume(delivery)
+        except PermanentError:
+            self.counters.add(Counter.BODIES_UNREADABLE)
+            raise
+        self.counters.add(Counter.RECORDS_REJECTED, receipt.rejected)
+        if self._forwarder is not None:
+            self._forwarder.notify()
+        return receipt
+
+    async def settle(self) -> None:
+        """Post and seal what is due now, instead of at the next turn."""
+        await self._worker.run(self._advance_all)
+        if self._forwarder is not None:
+            self._forwarder.notify()
+
+    async def flush(self) -> None:
+        """Send what is ready: payloads, then the metrics with their last values."""
+        if self._forwarder is not None and self._metrics is not None:
+            await self._forwarder.flush()
+            await self._metrics.flush()
+
+    async def stop(self) -> None:
+        """Stop receiving, send what is ready, close. What still waits stays in the ledger for the next start."""
+        await self._receivers.aclose()
+        self._stopping.set()
+        if self._metrics is not None and self._forwarder is not None:
+            self._metrics.stop()
+            self._forwarder.stop()
+        await asyncio.gather(*self._tasks)
+        await self.settle()
+        await self.flush()
+        await self._worker.stop()
+        if self._client is not None:
+            await self._client.close()
+        self._parts.ledger.close()
+
+    async def _advance(self) -> None:
+        """Post spans and seal payloads as their windows close."""
+        while not self._stopping.is_set():
+            due = await self._worker.run(self._parts.pipeline.next_advance_unix_nano)
+            pause = _ADVANCE_PAUSE_MAX_SECONDS if due is None else (due - time.time_ns()) / NANO_PER_SECOND
+            if pause <= 0:
+                await self.settle()
+                continue
+            try:
+                await asyncio.wait_for(self._stopping.wait(), min(pause, _ADVANCE_PAUSE_MAX_SECONDS))
+            except TimeoutError:
+                continue
+
+    def _advance_all(self) -> None:
+        while self._parts.pipeline.advance(time.time_ns()):
+            pass
+
+    def _on_accepted(self, accepted: Accepted) -> None:
+        self.counters.add(Counter.DUPLICATES, accepted.duplicates)
+
+    def _on_failed(self, error: Exception) -> None:
+        self.counters.add(Counter.COMMITS_FAILED)
+        LOGGER.error("a commit failed, senders were told to try again", exc_info=error)
+
+    def _payload_forwarder(self, client: OtlpClient) -> Forwarder:
+        forward = self._settings.forward
+        return Forwarder(
+            _LedgerOutbox(self._worker, self._parts.ledger),
+            client,
+            Backoff(forward.retry.initial_delay_seconds, forward.retry.max_delay_seconds, Random()),  # noqa: S311
+            self.counters,
+            max_batch_bytes=forward.max_batch_bytes,
+        )
+
+    def _metrics_exporter(self, client: OtlpClient) -> MetricsExporter:
+        async def collect() -> bytes | None:
+            return await self._worker.run(self._collect)
+
+        async def delivered() -> None:
+            await self._worker.run(self._parts.pipeline.prime)
+
+        return MetricsExporter(
+            collect, delivered, client, self.counters, interval_seconds=self._settings.metrics.interval_seconds
+        )
+
+    def _collect(self) -> bytes | None:
+        """Fold and encode the series; on the ledger's thread."""
+        now_unix_nano = time.time_ns()
+        self.counters.add(Counter.SERIES_OVERFLOWED, self._parts.pipeline.fold(now_unix_nano))
+        states = self._parts.ledger.series.states()
+        if not states:
+            return None
+        release = version("spanledger")
+        resource = {
+            "service.name": "spanledger",
+            "service.version": release,
+            "service.instance.id": _instance_id(self._parts.ledger),
+        }
+        return metrics_body(states, resource, release, now_unix_nano)
+
+
+class _LedgerOutbox:
+    """The outbox as forwarding sees it: every step on the ledger's thread."""
+
+    def __init__(self, worker: LedgerWorker, ledger: Ledger) -> None:
+        self._worker = worker
+        self._ledger = ledger
+
+    async def departures(self, signal: Signal, max_bytes: int) -> Sequence[Payload]:
+        return await self._worker.run(lambda: self._ledger.outbox.departures(signal, max_bytes))
+
+    async def remove(self, payloads: Sequence[Payload]) -> None:
+        def work() -> None:
+            with self._ledger.transaction():
+                self._ledger.outbox.remove(payloads)
+
+        await self._worker.run(work)
+
+    async def set_aside(self, payloads: Sequence[Payload], why: str) -> None:
+        def work() -> None:
+            with self._ledger.transaction():
+                self._ledger.outbox.set_aside(payloads, why)
+
+        LOGGER.error("the destination refused %d payload(s) for good; kept in the ledger: %s", len(payloads), why)
+        await self._worker.run(work)
+
+
+def _instance_id(ledger: Ledger) -> str:
+    """Name of this ledger's service, the same after every restart: its series are one source (design §7)."""
+    known = ledger.database.meta(_INSTANCE_ID)
+    if known is not None:
+        return known
+    made = str(uuid.uuid4())
+    with ledger.transaction():
+        ledger.database.set_meta(_INSTANCE_ID, made)
+    return made

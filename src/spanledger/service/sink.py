@@ -1,0 +1,93 @@
+"""An OTLP sink: receives over gRPC and HTTP and keeps what came. For the demo and for checking a set-up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spanledger.core.delivery import Delivery, Encoding, Receipt
+from spanledger.core.errors import SpanledgerError
+from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, Metric, Quantity
+from spanledger.core.usage import Signal
+from spanledger.otlp.encode import SumPoint, decode_sums
+from spanledger.otlp.otlp_json import to_protobuf
+from spanledger.receiver.grpc_server import GrpcReceiver
+from spanledger.receiver.http_server import HttpReceiver
+
+MAX_REQUEST_BYTES = 64 * 2**20
+_GRACE_SECONDS = 1.0
+_PICO_PER_USD = 10**12
+
+
+@dataclass(slots=True)
+class OtlpSink:
+    """Keeps every request body in protobuf, by signal. `answers` are errors to give to the next deliveries instead."""
+
+    grpc_endpoint: str = ""
+    http_endpoint: str = ""
+    bodies: dict[Signal, list[bytes]] = field(default_factory=lambda: {signal: [] for signal in Signal})
+    answers: deque[SpanledgerError] = field(default_factory=deque)
+    _grpc: GrpcReceiver | None = None
+    _http: HttpReceiver | None = None
+    _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def start(self) -> None:
+        """Listen on free ports of localhost."""
+        self._grpc = GrpcReceiver(self, "127.0.0.1:0", max_request_bytes=MAX_REQUEST_BYTES)
+        self._http = HttpReceiver(self, "127.0.0.1:0", max_request_bytes=MAX_REQUEST_BYTES)
+        self.grpc_endpoint = f"http://{await self._grpc.start()}"
+        self.http_endpoint = f"http://{await self._http.start()}"
+
+    async def stop(self) -> None:
+        """Stop listening; what came stays."""
+        if self._grpc is not None and self._http is not None:
+            await self._grpc.stop(_GRACE_SECONDS)
+            await self._http.stop(_GRACE_SECONDS)
+
+    async def consume(self, delivery: Delivery) -> Receipt:
+        """Keep a delivery, or give the next scripted answer; see `core.delivery.Consumer`."""
+        if self.answers:
+            raise self.answers.popleft()
+        body = delivery.body
+        if delivery.encoding is Encoding.JSON:
+            body = to_protobuf(delivery.signal, body).body
+        async with self._arrived:
+            self.bodies[delivery.signal].append(body)
+            self._arrived.notify_all()
+        return Receipt()
+
+    async def wait_for(self, done: Callable[[], bool], timeout_seconds: float) -> None:
+        """Wait until a condition on what came holds.
+
+        Raises:
+            TimeoutError: it did not hold in time.
+        """
+        async with self._arrived:
+            await asyncio.wait_for(self._arrived.wait_for(done), timeout_seconds)
+
+    def latest_sums(self) -> dict[tuple[str, tuple[tuple[str, object], ...]], SumPoint]:
+        """Last point of every series of every sum, by metric and attributes."""
+        latest: dict[tuple[str, tuple[tuple[str, object], ...]], SumPoint] = {}
+        for body in self.bodies[Signal.METRICS]:
+            for point in decode_sums(body):
+                latest[point.metric, point.attributes] = point
+        return latest
+
+    def metric_totals(self) -> dict[Metric, int]:
+        """Series + adjustment of each of our metrics, in pico-USD or as counts.
+
+        Each double is the one nearest to a whole number of pico-USD, so rounding gives that number back as long as it
+        is below 2**53 pico-USD (9,007 USD) a series.
+        """
+        twins = {twin: metric for metric, twin in ADJUSTMENT_OF.items()}
+        totals = dict.fromkeys(ADJUSTMENT_OF, 0)
+        for point in self.latest_sums().values():
+            if point.metric not in set(Metric):
+                continue
+            metric = Metric(point.metric)
+            is_money = METRICS[metric].quantity is Quantity.MONEY
+            amount = round(point.value * _PICO_PER_USD) if is_money else int(point.value)
+            totals[twins.get(metric, metric)] += amount
+        return totals

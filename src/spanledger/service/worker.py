@@ -1,0 +1,144 @@
+"""The ledger's thread: group commit, one transaction for all deliveries that came while the last one was written."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from spanledger.core.delivery import Delivery, Receipt
+from spanledger.core.errors import RetryableError
+from spanledger.core.metering import Meter
+from spanledger.service.pipeline import Accepted, Pipeline, Prepared, prepare
+
+T = TypeVar("T")
+
+GROUP_RECORDS_MAX = 4_096
+"""Records that one transaction takes at most, so that no sender waits long for its answer."""
+
+RETRY_AFTER_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Booking:
+    prepared: Prepared
+    done: asyncio.Future[Receipt]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[], Any]
+    done: asyncio.Future[Any]
+
+
+class LedgerWorker:
+    """Owns the pipeline's thread. `consume` books deliveries in groups; `run` does any other work on that thread.
+
+    A failure to write (disk full, file gone) fails the deliveries of the group as retryable, and the next group tries
+    again: nothing is acknowledged that is not durable.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        meter: Meter,
+        clock: Callable[[], int],
+        on_accepted: Callable[[Accepted], None],
+        on_failed: Callable[[Exception], None],
+    ) -> None:
+        self._pipeline = pipeline
+        self._meter = meter
+        self._clock = clock
+        self._on_accepted = on_accepted
+        self._on_failed = on_failed
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[_Booking | _Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="spanledger-ledger", daemon=True)
+        self._thread.start()
+
+    async def consume(self, delivery: Delivery) -> Receipt:
+        """Make a delivery durable; see `core.delivery.Consumer`."""
+        prepared = prepare(delivery, self._meter)
+        done: asyncio.Future[Receipt] = self._loop.create_future()
+        self._queue.put(_Booking(prepared, done))
+        return await done
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do work on the ledger's thread and give its result."""
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Job(work, done))
+        return await done
+
+    async def stop(self) -> None:
+        """Finish what is queued and end the thread."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        while True:
+            items = self._take()
+            bookings = [item for item in items if isinstance(item, _Booking)]
+            if bookings:
+                self._book(bookings)
+            for item in items:
+                if isinstance(item, _Job):
+                    self._do(item)
+            if None in items:
+                return
+
+    def _take(self) -> list[_Booking | _Job | None]:
+        """Wait for one item, then take what else has come, up to a size."""
+        items = [self._queue.get()]
+        size = 0
+        while items[-1] is not None and size < GROUP_RECORDS_MAX:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            items.append(item)
+            size += 1 + len(item.prepared.usage) if isinstance(item, _Booking) else 0
+        return items
+
+    def _book(self, bookings: Sequence[_Booking]) -> None:
+        try:
+            accepted = self._pipeline.accept([booking.prepared for booking in bookings], self._clock())
+        except Exception as error:  # noqa: BLE001 - whatever stopped the commit, no sender may hear OK
+            self._book_alone(bookings, error)
+            return
+        self._on_accepted(accepted)
+        self._answer([(b.done, receipt) for b, receipt in zip(bookings, accepted.receipts, strict=True)])
+
+    def _book_alone(self, bookings: Sequence[_Booking], error: Exception) -> None:
+        """Try the deliveries of a failed group one by one, so that a bad one takes no other along."""
+        if len(bookings) > 1:
+            for booking in bookings:
+                self._book([booking])
+            return
+        self._on_failed(error)
+        refusal = RetryableError(f"not durable: {error}", retry_after_seconds=RETRY_AFTER_SECONDS)
+        self._answer([(booking.done, refusal) for booking in bookings])
+
+    def _do(self, job: _Job) -> None:
+        try:
+            result = job.work()
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the job
+            self._answer([(job.done, error)])
+        else:
+            self._answer([(job.done, result)])
+
+    def _answer(self, answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+        """Hand results over to the event loop, all of a group at once."""
+        self._loop.call_soon_threadsafe(_resolve, answers)
+
+
+def _resolve(answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, result in answers:
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
