@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from spanledger.cli.options import ConfigOption, ExitCode, JsonOption, LedgerOption, exits_on_bad_input
+from spanledger.cli.tables import print_group
 from spanledger.config.settings import load_settings
 from spanledger.core.errors import ConfigError
 from spanledger.core.money import format_usd
@@ -82,22 +82,14 @@ def _run(run: Replay, folders: list[CaptureFolder]) -> Figures:
 
 
 def _print(figures: Figures, run: Replay) -> None:
-    console = Console()
+    console = Console(highlight=False)
     report = figures.report
     console.print(
         f"cost ${format_usd(report.cost_picousd)}, clients say ${format_usd(figures.client_cost_picousd)}; "
         f"{report.requests} requests, {run.duplicates} duplicates, {report.unpriced_requests} unpriced "
-        f"({report.unpriced_tokens} tokens)",
-        highlight=False,
+        f"({report.unpriced_tokens} tokens)"
     )
     for part, title in _PARTS.items():
-        table = Table(title=f"by {title}", title_justify="left", box=None)
-        table.add_column(title)
-        for column in ("cost USD", "requests", "tokens"):
-            table.add_column(column, justify="right")
-        for key, group in report.groups[part].items():
-            cost = "unpriced" if group.cost_picousd is None else format_usd(group.cost_picousd)
-            table.add_row(key, cost, str(group.requests), str(sum(group.tokens)))
-        console.print(table)
+        print_group(console, f"Cost by {title}", title, report.groups[part])
     for problem in run.problems:
         Console(stderr=True).print(problem, style="red", highlight=False)

@@ -63,7 +63,10 @@ class HttpReceiver:
         self._max_request_bytes = max_request_bytes
         config = uvicorn.Config(
             self._application,
+            interface="asgi3",
             http="httptools",
+            ws="none",
+            proxy_headers=False,
             lifespan="off",
             log_config=None,
             log_level="warning",

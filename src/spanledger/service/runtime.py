@@ -102,6 +102,12 @@ class Service:
         if self._forwarder is not None:
             self._forwarder.notify()
 
+    async def rest(self) -> None:
+        """Wait until no span and no payload waits for its window any more."""
+        while (due := await self._worker.run(self._parts.pipeline.next_advance_unix_nano)) is not None:
+            await asyncio.sleep(max(0.0, (due - time.time_ns()) / NANO_PER_SECOND))
+            await self.settle()
+
     async def flush(self) -> None:
         """Send what is ready: payloads, then the metrics with their last values."""
         if self._forwarder is not None and self._metrics is not None:

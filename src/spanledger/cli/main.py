@@ -1,0 +1,46 @@
+"""The `spanledger` command."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from spanledger.cli import prices
+from spanledger.cli.demo import demo
+from spanledger.cli.replay import replay
+from spanledger.cli.serve import serve
+
+app = typer.Typer(
+    name="spanledger",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Exact, explainable Claude Code cost in the observability stack that you already run.",
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"spanledger {version('spanledger')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Exact, explainable Claude Code cost in the observability stack that you already run."""
+
+
+app.command()(serve)
+app.command()(replay)
+app.command()(demo)
+app.add_typer(prices.app, name="prices")
+
+
+def main() -> None:
+    """Run the command."""
+    app()

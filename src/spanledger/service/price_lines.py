@@ -1,0 +1,170 @@
+"""Prices of single calls: one JSON object in, one out, for `spanledger prices rate` and for checking a price book."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from spanledger.config.prices import Instant
+from spanledger.core.money import format_usd, rate_usd_per_mtok
+from spanledger.core.posting import Status
+from spanledger.core.pricing import PriceBook, PriceRow
+from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
+from spanledger.core.usage import Provider, Speed, TokenClass, Tokens
+
+Json = dict[str, object]
+
+INVALID = "invalid"
+_RATED_CLASSES = (
+    TokenClass.INPUT,
+    TokenClass.OUTPUT,
+    TokenClass.CACHE_WRITE_5M,
+    TokenClass.CACHE_WRITE_1H,
+    TokenClass.CACHE_READ,
+)
+_COUNT_MAX = 2**53
+_SPEEDS = {"standard": Speed.STANDARD, "normal": Speed.STANDARD, "fast": Speed.FAST, None: Speed.STANDARD}
+_BOOKED_PROVIDERS = {provider.value: provider for provider in Provider if provider is not Provider.OTHER}
+
+Count = Annotated[int, Field(ge=0, le=_COUNT_MAX, strict=True)]
+
+
+def _speed(value: object) -> Speed:
+    if (value is not None and not isinstance(value, str)) or value not in _SPEEDS:
+        raise ValueError(f"{value!r} is not one of standard, normal, fast or null")
+    return _SPEEDS[value]
+
+
+def _provider(value: object) -> Provider:
+    if not isinstance(value, str) or value not in _BOOKED_PROVIDERS:
+        raise ValueError(f"{value!r} is not one of {', '.join(_BOOKED_PROVIDERS)}")
+    return _BOOKED_PROVIDERS[value]
+
+
+class _Part(BaseModel):
+    # An unknown key in here could change the price: it makes the line invalid instead of silently wrong.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _TokenCounts(_Part):
+    input: Count = 0
+    output: Count = 0
+    cache_write_5m: Count = 0
+    cache_write_1h: Count = 0
+    cache_read: Count = 0
+    cache_write_unspecified: Count = 0
+
+
+class _ServerTools(_Part):
+    web_search_requests: Count = 0
+
+
+class _Flags(_Part):
+    speed: Annotated[Speed, BeforeValidator(_speed)] = Speed.STANDARD
+    inference_geo: str | None = None
+    batch: Annotated[bool, Field(strict=True)] | None = None
+    region: str | None = None
+
+
+class _Call(BaseModel):
+    # Further keys are the caller's own notes, but next to a missing key one is taken for its misspelling.
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    id: str | int | None = None
+    provider: Annotated[Provider, BeforeValidator(_provider)]
+    model: str
+    timestamp: Instant
+    tokens: _TokenCounts
+    server_tools: _ServerTools | None = None
+    flags: _Flags | None = None
+
+    @model_validator(mode="after")
+    def _not_misspelt(self) -> Self:
+        missing = type(self).model_fields.keys() - self.model_fields_set
+        if self.model_extra and missing:
+            known, given = ", ".join(sorted(missing)), ", ".join(sorted(self.model_extra))
+            raise ValueError(f"unknown key {given} while {known} is missing")
+        return self
+
+
+class _Id(BaseModel):
+    id: str | int | None = None
+
+
+def rate_line(line: str | bytes, book: PriceBook) -> Json:
+    """Price the call that a line of JSON describes; a line that cannot be used is `invalid`, with all its mistakes."""
+    try:
+        call = _Call.model_validate_json(line)
+    except ValidationError as error:
+        reason = "; ".join(_mistake(dict(item)) for item in error.errors())
+        return _answer(_id_of(line), INVALID, book, reason=reason)
+    tokens, flags = call.tokens, call.flags or _Flags()
+    outcome = rate(
+        book,
+        RatingInput(
+            provider=call.provider,
+            model=call.model,
+            at_unix_nano=call.timestamp,
+            tokens=Tokens(
+                input=tokens.input,
+                output=tokens.output,
+                cache_read=tokens.cache_read,
+                cache_write_5m=tokens.cache_write_5m,
+                cache_write_1h=tokens.cache_write_1h,
+                cache_write_unspecified=tokens.cache_write_unspecified,
+                web_search=0 if call.server_tools is None else call.server_tools.web_search_requests,
+            ),
+            speed=flags.speed,
+            region=flags.region or "",
+            inference_geo=flags.inference_geo or "",
+            batch=bool(flags.batch),
+        ),
+    )
+    match outcome:
+        case Unpriced(reason=reason, detail=detail):
+            return _answer(call.id, Status.UNPRICED, book, reason=f"{reason}: {detail}")
+        case Rated(row=row, cost_picousd=cost, lower_bound=lower_bound):
+            status = Status.LOWER_BOUND if lower_bound else Status.EXACT
+            reason = "cache writes without a time to live are taken at the 5-minute rate" if lower_bound else ""
+            return _answer(call.id, status, book, cost_picousd=cost, row=row, reason=reason)
+
+
+def _answer(
+    call_id: str | int | None,
+    status: str,
+    book: PriceBook,
+    *,
+    cost_picousd: int | None = None,
+    row: PriceRow | None = None,
+    reason: str,
+) -> Json:
+    return {
+        "id": call_id,
+        "status": str(status),
+        "usd": None if cost_picousd is None else format_usd(cost_picousd),
+        "rates_usd_per_mtok": None if row is None else _rates(row),
+        "modifier": "1",
+        "price_row": None if row is None else row.id,
+        "price_book": book.id,
+        "reason": reason or None,
+    }
+
+
+def _rates(row: PriceRow) -> dict[str, str]:
+    return {name.value: rate_usd_per_mtok(getattr(row.rates, name.value)) for name in _RATED_CLASSES}
+
+
+def _id_of(line: str | bytes) -> str | int | None:
+    """Id of an invalid line, if at least that can be read."""
+    try:
+        return _Id.model_validate_json(line).id
+    except ValidationError:
+        return None
+
+
+def _mistake(item: dict[str, object]) -> str:
+    location = item["loc"]
+    place = ".".join(map(str, location)) if isinstance(location, tuple) else ""
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
