@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from enum import IntEnum
 from functools import wraps
@@ -28,6 +29,14 @@ ConfigOption = Annotated[
 ]
 LedgerOption = Annotated[Path | None, typer.Option("--ledger", metavar="F", help="Ledger file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+def offline_environment() -> dict[str, str]:
+    """The environment without the variables of OTLP exporters, for verbs that send nothing.
+
+    On a developer's machine these are set for the client; they must not keep a replay from running.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("OTEL_EXPORTER_OTLP_")}
 
 
 def exits_on_bad_input(verb: Callable[P, None]) -> Callable[P, None]:

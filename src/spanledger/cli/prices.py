@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from spanledger.cli.options import ConfigOption, exits_on_bad_input
+from spanledger.cli.options import ConfigOption, exits_on_bad_input, offline_environment
 from spanledger.config.prices import load_price_book
 from spanledger.config.settings import load_settings
 from spanledger.core.errors import ConfigError
@@ -39,7 +38,7 @@ def rate(
     """
     if contract is not None:
         raise ConfigError([f"--contract {contract}: contracts are not supported yet; leave the option out"])
-    settings = load_settings(config, os.environ, {})
+    settings = load_settings(config, offline_environment(), {})
     book = load_price_book(settings.prices.files or None)
     for line in sys.stdin.buffer:
         if line.strip():

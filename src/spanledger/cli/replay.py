@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from spanledger.cli.options import ConfigOption, ExitCode, JsonOption, LedgerOption, exits_on_bad_input
+from spanledger.cli.options import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    LedgerOption,
+    exits_on_bad_input,
+    offline_environment,
+)
 from spanledger.cli.tables import print_group
 from spanledger.config.settings import load_settings
 from spanledger.core.errors import ConfigError
@@ -47,7 +53,7 @@ def replay(
     Bodies run in the order of their file numbers, folders in sorted order, on the clock of the capture. Totals are of
     the whole ledger; without --ledger a temporary one. Exit code 1 when figures disagree or records were refused.
     """
-    settings = load_settings(config, os.environ, {})
+    settings = load_settings(config, offline_environment(), {})
     folders = find_folders(paths)
     _make_folder(out)
     with tempfile.TemporaryDirectory() as scratch:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from spanledger.cli.options import ConfigOption, LedgerOption, exits_on_bad_input
-from spanledger.config.settings import Settings, load_settings
+from spanledger.config.settings import Settings, load_settings, require_no_loop
 from spanledger.service.assembly import assemble
 from spanledger.service.destination import client_for
 from spanledger.service.runtime import Service
@@ -42,6 +42,7 @@ def serve(
     }
     given = {key: value for key, value in flags.items() if value is not None}
     settings = load_settings(config, os.environ, given)
+    require_no_loop(settings)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     asyncio.run(_serve(settings))
 

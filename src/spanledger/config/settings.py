@@ -25,6 +25,8 @@ from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 ENVIRONMENT_PREFIX = "SPANLEDGER_"
 _ENVIRONMENT_REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _PORT_MAX = 65_535
+_MISSPELT_CUTOFF = 0.85
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
 
 
 class Protocol(StrEnum):
@@ -221,6 +223,25 @@ def load_settings(file: Path | None, environ: Mapping[str, str], flags: Mapping[
     return settings
 
 
+def require_no_loop(settings: Settings) -> None:
+    """Refuse a destination that is one of the service's own receivers: telemetry would run in a circle.
+
+    The usual cause is `OTEL_EXPORTER_OTLP_ENDPOINT`, set for the client on the machine that the service runs on too.
+
+    Raises:
+        ConfigError: names each such key.
+    """
+    exporter, receiver = settings.exporter, settings.receiver
+    own = {_host_and_port(f"//{endpoint}") for endpoint in (receiver.grpc.endpoint, receiver.http.endpoint)}
+    problems = [
+        f"exporter.{key}: {url} is this service's own receiver; set --otlp-endpoint, or unset the variable"
+        for key in ("endpoint", "traces_endpoint", "logs_endpoint", "metrics_endpoint")
+        if (url := getattr(exporter, key)) is not None and _host_and_port(url) in own
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
 def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, tuple[str, Any, str]]]:
     for name, field in model.model_fields.items():
         kind = field.annotation
@@ -292,7 +313,9 @@ def _own_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str,
             continue
         key = by_variable.get(name)
         if key is None:
-            nearest = difflib.get_close_matches(name, by_variable, n=1)
+            nearest = difflib.get_close_matches(name, by_variable, n=1, cutoff=_MISSPELT_CUTOFF)
+            if not nearest and "__" not in name:
+                continue  # Kubernetes gives every pod variables of a service named spanledger, SPANLEDGER_SERVICE_HOST
             problems.append(f"{name}: no such setting" + (f"; did you mean {nearest[0]}?" if nearest else ""))
             continue
         kind = keys[key][0]
@@ -366,6 +389,12 @@ def _problem(item: dict[str, Any], origins: Mapping[str, str]) -> str:
     if item["type"] == "extra_forbidden":
         return f"{place}: no such setting{_nearest(key)}"
     return f"{place}: {str(item['msg']).removeprefix('Value error, ')}"
+
+
+def _host_and_port(url: str) -> tuple[str, int | None]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return ("localhost" if host in _LOCAL_HOSTS else host, parts.port)
 
 
 def _nearest(key: str) -> str:
