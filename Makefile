@@ -1,0 +1,61 @@
+# One verb each. `make help` lists them.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types imports size docs docs-check golden bench ci clean
+
+help: ## List the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make .venv with the command in .venv/bin/spanledger
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "spanledger needs Python 3.11 or newer; none found (set PYTHON=...)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: setup ## Send captured sessions through the service and check what comes out
+	@$(BIN)/spanledger demo
+
+test: setup ## Run the tests (no network; under 5 minutes on two cores)
+	@$(BIN)/python -m pytest -q
+
+lint: setup ## Check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: setup ## Check types
+	@$(BIN)/mypy
+
+imports: setup ## Check that stages stay apart
+	@$(BIN)/lint-imports
+
+size: setup ## Check that functions and modules stay small
+	@$(BIN)/python tools/check_size.py src
+
+docs: setup ## Generate docs/reference from the code
+	@$(BIN)/python tools/generate_reference.py
+
+docs-check: setup ## Check that docs/reference is what the code says
+	@$(BIN)/python tools/generate_reference.py --check
+
+golden: setup ## Write the golden files anew, for review
+	@$(BIN)/python tests/golden/regenerate.py
+
+bench: setup ## Measure the service under load: make bench LOAD=path/to/otlp_perf_load.py
+	@$(BIN)/python benchmarks/pipeline.py --load "$(LOAD)"
+
+ci: ## What continuous integration runs
+	@.ci/run
+
+clean: ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
