@@ -1,0 +1,149 @@
+"""Generate docs/reference from the code's own tables, or check that it is what they say."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from spanledger.cli.main import app
+from spanledger.config.settings import setting_keys, variable_of
+from spanledger.core.semconv import ADJUSTMENT_OF, ATTRIBUTES, DEFAULT_RESOURCE_LABELS, METRICS, UNALLOCATED, In
+from spanledger.telemetry import Counter
+
+FOLDER = Path(__file__).parent.parent / "docs" / "reference"
+NOTE = "Generated from the code by `make docs`; checked by `make docs-check`.\n"
+
+
+def pages() -> dict[str, str]:
+    """Every page by file name."""
+    return {
+        "attributes.md": _page("Attributes", _attributes()),
+        "metrics.md": _page("Metrics", _metrics()),
+        "configuration.md": _page("Configuration", _configuration()),
+        "cli.md": _page("Command line", _command_line()),
+    }
+
+
+def stale_pages(folder: Path) -> list[str]:
+    """Names of pages that are missing or say something else."""
+    return [
+        name
+        for name, text in pages().items()
+        if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != text
+    ]
+
+
+def _page(title: str, lines: Iterator[str]) -> str:
+    return f"# {title}\n\n{NOTE}\n" + "\n".join(lines) + "\n"
+
+
+def _attributes() -> Iterator[str]:
+    yield "## Written on the records of a model call\n"
+    yield "On `claude_code.llm_request` spans and `claude_code.api_request` log records; everything else goes through"
+    yield "byte for byte. A key of this list that is already there is replaced.\n"
+    yield "| attribute | type | on | meaning |"
+    yield "|---|---|---|---|"
+    for spec in ATTRIBUTES:
+        yield f"| `{spec.key}` | {spec.type} | {spec.on} | {spec.description} |"
+    yield "\n## Read from the client's records and resources\n"
+    for key in In:
+        yield f"- `{key}`"
+
+
+def _metrics() -> Iterator[str]:
+    labels = ", ".join(f"`{key}` as `{label}`" for key, label in DEFAULT_RESOURCE_LABELS.items())
+    yield "Cumulative sums. Money is a double of USD, the one nearest to a whole number of pico-USD. A new series says"
+    yield "0 in one export and its value no earlier than the next, so that `increase()` sees all of it. Series keep"
+    yield "their start time over restarts.\n"
+    yield "Each metric has a twin for corrections that is not monotonic: add it to every total.\n"
+    yield f'Resource attributes that become labels ("+ resource"), by default: {labels};'
+    yield f"`{UNALLOCATED}` when the sender does not say."
+    yield "What exceeds `metrics.max_series` goes to a series with `otel.metric.overflow`.\n"
+    yield "| metric | twin | unit | labels | meaning |"
+    yield "|---|---|---|---|---|"
+    for name, twin in ADJUSTMENT_OF.items():
+        spec = METRICS[name]
+        own = ", ".join(f"`{label}`" for label in spec.labels)
+        resource = " + resource" if spec.resource_labels else ""
+        yield f"| `{name}` | `{twin}` | `{spec.unit}` | {own}{resource} | {spec.description} |"
+    yield "\nTwins have the label `reason` too.\n"
+    yield "## Counted by the service itself\n"
+    yield "Every drop, refusal and repetition has a counter:\n"
+    for counter in Counter:
+        yield f"- `{counter}`"
+
+
+def _configuration() -> Iterator[str]:
+    yield "One YAML file (`--config F`), environment variables over it, flags over both. `${env:NAME}` in a text of the"
+    yield "file stands for an environment variable. The standard `OTEL_EXPORTER_OTLP_*` variables (`ENDPOINT`,"
+    yield "`PROTOCOL`, `HEADERS`, `TIMEOUT` in seconds, `COMPRESSION`, `CERTIFICATE`, and `TRACES_ENDPOINT`,"
+    yield "`LOGS_ENDPOINT`, `METRICS_ENDPOINT`) set `exporter` too; `SPANLEDGER_*` wins over them. All mistakes are"
+    yield "told at once, each with its place, and end the command with exit code 2.\n"
+    yield "| key | variable | type | default | meaning |"
+    yield "|---|---|---|---|---|"
+    for key, (kind, default, meaning) in setting_keys().items():
+        yield f"| `{key}` | `{variable_of(key)}` | {kind} | {_shown(default)} | {meaning} |"
+
+
+def _shown(default: object) -> str:
+    match default:
+        case None:
+            return "-"
+        case bool():
+            return f"`{str(default).lower()}`"
+        case dict() if default:
+            return ", ".join(f"`{key}: {value}`" for key, value in default.items())
+        case list() | dict():
+            return "none"
+        case _ if "folder" in str(default):
+            return str(default)
+        case _:
+            return f"`{default}`"
+
+
+def _command_line() -> Iterator[str]:
+    yield "Exit codes of every verb: 0 fine, 1 a finding (figures disagree, a record was refused), 2 bad input."
+    yield "`--json` prints one JSON object on standard output.\n"
+    yield from _command(typer.main.get_command(app), "spanledger")
+
+
+def _command(command: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - a Click command
+    verbs = getattr(command, "commands", None)
+    if verbs is not None:
+        for name, verb in verbs.items():
+            yield from _command(verb, f"{path} {name}")
+        return
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    usage = " ".join([path, *(argument.metavar for argument in arguments), "[OPTIONS]"])
+    yield f"## `{usage}`\n"
+    yield f"{command.help}\n"
+    yield "| option | meaning |"
+    yield "|---|---|"
+    for parameter in command.params:
+        metavar = "" if getattr(parameter, "is_flag", False) else f" {parameter.metavar}"
+        names = parameter.metavar if parameter in arguments else ", ".join(parameter.opts) + metavar
+        yield f"| `{names.replace('|', ' or ')}` | {parameter.help} |"
+    yield ""
+
+
+def main() -> int:
+    """Write the pages, or with --check name those that are stale and give 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is stale")
+    if parser.parse_args().check:
+        stale = stale_pages(FOLDER)
+        sys.stdout.writelines(f"docs/reference/{name} is stale: run `make docs`\n" for name in stale)
+        return 1 if stale else 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
