@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanledger.config.settings import Settings
-
 from spanledger.core.delivery import Delivery
 from spanledger.core.posting import Posting
 from spanledger.service.assembly import Parts, assemble

@@ -1,0 +1,101 @@
+"""OTLP over gRPC by the specification: every status, as a client sees it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from spanledger.core.delivery import Delivery, Encoding, Receipt
+from spanledger.core.errors import ConfigError, PermanentError, RetryableError
+from spanledger.core.usage import Signal
+from spanledger.receiver.grpc_server import SERVICES, GrpcReceiver
+from support.consumers import ScriptedConsumer, receiving
+
+LIMIT = 10_000
+
+
+def export(
+    consumer: ScriptedConsumer, body: bytes, *, signal: Signal = Signal.TRACES, gzip: bool = False
+) -> bytes | grpc.aio.AioRpcError:
+    """One export: the answer's bytes, or the error."""
+    compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
+
+    async def run() -> bytes | grpc.aio.AioRpcError:
+        async with (
+            receiving(consumer, GrpcReceiver, max_request_bytes=LIMIT) as address,
+            grpc.aio.insecure_channel(address, compression=compression) as channel,
+        ):
+            try:
+                return await channel.unary_unary(f"/{SERVICES[signal]}/Export")(body, timeout=10)
+            except grpc.aio.AioRpcError as error:
+                return error
+
+    return asyncio.run(run())
+
+
+def status_of(error: bytes | grpc.aio.AioRpcError) -> Status:
+    assert isinstance(error, grpc.aio.AioRpcError)
+    details = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    return Status.FromString(details)
+
+
+@pytest.mark.parametrize("signal", list(Signal))
+@pytest.mark.parametrize("gzip", [False, True])
+def test_a_body_arrives_as_it_was_sent(signal: Signal, gzip: bool) -> None:
+    consumer = ScriptedConsumer()
+    assert export(consumer, b"body" * 100, signal=signal, gzip=gzip) == b""
+    assert consumer.deliveries == [Delivery(signal, Encoding.PROTOBUF, b"body" * 100)]
+
+
+def test_an_empty_request_succeeds() -> None:
+    assert export(ScriptedConsumer(), b"") == b""
+
+
+def test_partial_success_tells_count_and_reason() -> None:
+    answer = export(ScriptedConsumer([Receipt(3, "unreadable")]), b"")
+    partial = ExportTraceServiceResponse.FromString(answer).partial_success
+    assert (partial.rejected_spans, partial.error_message) == (3, "unreadable")
+
+
+def test_a_bad_body_is_invalid_argument() -> None:
+    error = export(ScriptedConsumer([PermanentError("byte 3 is bad")]), b"x")
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert (error.code(), error.details()) == (grpc.StatusCode.INVALID_ARGUMENT, "byte 3 is bad")
+    assert status_of(error) == Status(code=3, message="byte 3 is bad")
+
+
+def test_not_now_is_unavailable_with_retry_info() -> None:
+    error = export(ScriptedConsumer([RetryableError("disk full", retry_after_seconds=1.5)]), b"x")
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    info = RetryInfo()
+    assert status_of(error).details[0].Unpack(info)
+    assert info.retry_delay.ToTimedelta().total_seconds() == 1.5
+
+
+def test_a_fault_of_ours_is_told_as_one_to_try_again(caplog: pytest.LogCaptureFixture) -> None:
+    error = export(ScriptedConsumer([KeyError("bug")]), b"x")
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "internal error")
+    assert "a traces request failed" in caplog.text
+
+
+@pytest.mark.parametrize("gzip", [False, True])
+def test_a_body_over_the_limit_is_refused(gzip: bool) -> None:
+    error = export(ScriptedConsumer(), bytes(LIMIT + 1), gzip=gzip)
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_taken_port_is_told_with_the_flag_that_changes_it() -> None:
+    async def run() -> None:
+        async with receiving(ScriptedConsumer(), GrpcReceiver) as address:
+            with pytest.raises(ConfigError, match=r"receiver\.grpc\.endpoint .* --grpc HOST:PORT"):
+                await GrpcReceiver(ScriptedConsumer(), address, max_request_bytes=1).start()
+
+    asyncio.run(run())
