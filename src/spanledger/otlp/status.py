@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
@@ -93,8 +92,3 @@ def status_message(status: bytes) -> str:
         return str(Status.FromString(status).message)
     except DecodeError:
         return ""
-
-
-def concatenate(bodies: Iterable[bytes]) -> bytes:
-    """Join request bodies of one signal into one request: valid by protobuf's merge rule."""
-    return b"".join(bodies)

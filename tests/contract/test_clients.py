@@ -1,0 +1,205 @@
+"""Both clients against real servers: what a destination answers is accepted, refused or deferred as OTLP says."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import grpc
+import pytest
+
+from spanledger.core.delivery import Delivery, Encoding, Receipt
+from spanledger.core.errors import ConfigError, PermanentError, RetryableError
+from spanledger.core.usage import Signal
+from spanledger.exporter.client import Accepted, Deferred, Destination, OtlpClient, Outcome, Refused
+from spanledger.exporter.grpc_client import GrpcClient
+from spanledger.exporter.http_client import HttpClient
+from spanledger.receiver.grpc_server import GrpcReceiver
+from spanledger.receiver.http_server import HttpReceiver
+from support.consumers import ScriptedConsumer, receiving
+
+PAIRS = [(GrpcClient, GrpcReceiver), (HttpClient, HttpReceiver)]
+BODY = b"\x0a\x00"
+both = pytest.mark.parametrize(("client", "receiver"), PAIRS, ids=["grpc", "http"])
+
+
+async def export(client: OtlpClient, signal: Signal = Signal.LOGS) -> Outcome:
+    try:
+        return await client.export(signal, BODY)
+    finally:
+        await client.close()
+
+
+def outcome_of(client: type[GrpcClient | HttpClient], receiver: type, consumer: ScriptedConsumer, **more) -> Outcome:
+    async def run() -> Outcome:
+        async with receiving(consumer, receiver) as address:
+            return await export(client(Destination(f"http://{address}", **more)))
+
+    return asyncio.run(run())
+
+
+@both
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_body_arrives_as_it_is(client: type, receiver: type, compressed: bool) -> None:
+    consumer = ScriptedConsumer()
+    assert outcome_of(client, receiver, consumer, gzip=compressed) == Accepted()
+    assert consumer.deliveries == [Delivery(Signal.LOGS, Encoding.PROTOBUF, BODY)]
+
+
+@both
+def test_partial_success_is_accepted_with_what_was_refused(client: type, receiver: type) -> None:
+    assert outcome_of(client, receiver, ScriptedConsumer([Receipt(3, "too old")])) == Accepted(3, "too old")
+
+
+@both
+def test_a_refusal_for_good_is_told(client: type, receiver: type) -> None:
+    outcome = outcome_of(client, receiver, ScriptedConsumer([PermanentError("field 9 is cut off")]))
+    assert isinstance(outcome, Refused)
+    assert "field 9 is cut off" in outcome.reason
+
+
+@both
+def test_a_delay_that_the_destination_asks_for_is_heard(client: type, receiver: type) -> None:
+    consumer = ScriptedConsumer([RetryableError("disk full", retry_after_seconds=7)])
+    outcome = outcome_of(client, receiver, consumer)
+    assert isinstance(outcome, Deferred)
+    assert outcome.retry_after_seconds == 7
+    assert "disk full" in outcome.reason
+
+
+@both
+def test_a_destination_that_is_not_there_defers(client: type, receiver: type) -> None:
+    async def run() -> Outcome:
+        async with receiving(ScriptedConsumer(), receiver) as address:
+            pass
+        return await export(client(Destination(f"http://{address}")))
+
+    assert isinstance(asyncio.run(run()), Deferred)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, Deferred),
+        (grpc.StatusCode.ABORTED, Deferred),
+        (grpc.StatusCode.DATA_LOSS, Deferred),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, Refused),  # without RetryInfo the specification calls it final
+        (grpc.StatusCode.INVALID_ARGUMENT, Refused),
+        (grpc.StatusCode.INTERNAL, Refused),
+        (grpc.StatusCode.UNAUTHENTICATED, Deferred),  # a person will mend it; nothing is lost until then
+        (grpc.StatusCode.UNIMPLEMENTED, Deferred),
+    ],
+)
+def test_every_grpc_status_has_its_outcome(code: grpc.StatusCode, kind: type) -> None:
+    seen: list[tuple[str, object]] = []
+
+    async def refuse(_: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        seen.extend(context.invocation_metadata())
+        await context.abort(code, "as scripted")
+        raise AssertionError
+
+    async def run() -> Outcome:
+        server = grpc.aio.server()
+        service = "opentelemetry.proto.collector.logs.v1.LogsService"
+        handler = grpc.unary_unary_rpc_method_handler(refuse)
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {"Export": handler})])
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            headers = {"Authorization": "Bearer t"}
+            return await export(GrpcClient(Destination(f"http://127.0.0.1:{port}", headers=headers)))
+        finally:
+            await server.stop(0)
+
+    outcome = asyncio.run(run())
+    assert isinstance(outcome, kind)
+    assert "as scripted" in outcome.reason
+    assert ("authorization", "Bearer t") in seen
+
+
+class _Answering(BaseHTTPRequestHandler):
+    """Gives the server's scripted answer and keeps what came."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.seen.append((self.path, dict(self.headers.items()), body))
+        status, headers = self.server.answer
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@contextmanager
+def answering(status: int, headers: dict[str, str]) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answering)
+    server.answer, server.seen = (status, headers), []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kind", "delay_seconds"),
+    [
+        (429, {"Retry-After": "3"}, Deferred, 3.0),
+        (503, {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, Deferred, 0.0),
+        (502, {"Retry-After": "soon"}, Deferred, None),
+        (504, {}, Deferred, None),
+        (401, {}, Deferred, None),
+        (404, {}, Deferred, None),
+        (302, {"Location": "http://127.0.0.1:1/"}, Deferred, None),
+        (400, {}, Refused, None),
+        (413, {}, Refused, None),
+        (500, {}, Refused, None),
+    ],
+)
+def test_every_http_status_has_its_outcome(
+    status: int, headers: dict[str, str], kind: type, delay_seconds: float | None
+) -> None:
+    with answering(status, headers) as server:
+        outcome = asyncio.run(export(HttpClient(Destination(f"http://127.0.0.1:{server.server_port}"))))
+    assert isinstance(outcome, kind)
+    assert f"HTTP {status}" in outcome.reason
+    assert getattr(outcome, "retry_after_seconds", None) == delay_seconds
+
+
+def test_paths_headers_and_compression_over_http() -> None:
+    with answering(200, {}) as server:
+        base = f"http://127.0.0.1:{server.server_port}"
+        destination = Destination(
+            f"{base}/otlp/", {"Authorization": "Bearer t"}, gzip=True, endpoints={Signal.METRICS: f"{base}/m?x=1"}
+        )
+        for signal in Signal:
+            assert asyncio.run(export(HttpClient(destination), signal)) == Accepted()
+    assert [path for path, _, _ in server.seen] == [
+        "/m?x=1" if signal is Signal.METRICS else f"/otlp/v1/{signal}" for signal in Signal
+    ]
+    for _, headers, body in server.seen:
+        sent = {key.lower(): value for key, value in headers.items()}
+        assert sent["authorization"] == "Bearer t"
+        assert sent["content-type"] == "application/x-protobuf"
+        assert sent["content-encoding"] == "gzip"
+        assert gzip.decompress(body) == BODY
+
+
+def test_a_certificate_file_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
+    async def make() -> None:
+        GrpcClient(Destination("https://localhost:4317", certificate_file=tmp_path / "none.pem"))
+
+    with pytest.raises(ConfigError, match=r"exporter\.certificate_file: cannot be read: .*none\.pem"):
+        asyncio.run(make())
