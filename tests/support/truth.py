@@ -48,7 +48,7 @@ _RATES = {
     "claude-fable-5-2": ("8", "40", "0.20", "10", "16"),
     "claude-fable-5": ("10", "50", "1.00", "12.50", "20"),
 }
-_SPELLINGS = {
+SPELLINGS = {
     "claude-sonnet-4-5-20250929": "claude-sonnet-4-5",
     "anthropic/claude-sonnet-4-5": "claude-sonnet-4-5",
     "claude-3-5-haiku-20241022": "claude-3-5-haiku",
@@ -90,7 +90,7 @@ def served(folder: Path) -> Served:
 
 def _cost_usd(request: dict, *, in_bedrock: bool) -> Decimal | None:
     asked = request["model_served"]
-    model = _SPELLINGS.get(asked, asked)
+    model = SPELLINGS.get(asked, asked)
     if model not in _RATES:
         return None
     usage = request["usage"]

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from spanledger.cli.options import ConfigOption, LedgerOption, exits_on_bad_input
-from spanledger.config.settings import Settings, load_settings, require_no_loop
+from spanledger.config.settings import FLAGS, Settings, load_settings, require_no_loop
 from spanledger.service.assembly import assemble
 from spanledger.service.destination import client_for
 from spanledger.service.runtime import Service
@@ -33,14 +33,8 @@ def serve(
 
     Flags win over environment variables, these over the configuration file. Stops cleanly on SIGTERM and Ctrl-C.
     """
-    flags = {
-        "receiver.grpc.endpoint": grpc,
-        "receiver.http.endpoint": http,
-        "ledger.path": None if ledger is None else str(ledger),
-        "exporter.endpoint": otlp_endpoint,
-        "exporter.protocol": otlp_protocol,
-    }
-    given = {key: value for key, value in flags.items() if value is not None}
+    values = (grpc, http, None if ledger is None else str(ledger), otlp_endpoint, otlp_protocol)
+    given = {key: value for key, value in zip(FLAGS, values, strict=True) if value is not None}
     settings = load_settings(config, os.environ, given)
     require_no_loop(settings)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

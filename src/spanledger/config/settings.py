@@ -23,6 +23,15 @@ from spanledger.core.errors import ConfigError
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 
 ENVIRONMENT_PREFIX = "SPANLEDGER_"
+FLAGS = {
+    "receiver.grpc.endpoint": "--grpc",
+    "receiver.http.endpoint": "--http",
+    "ledger.path": "--ledger",
+    "exporter.endpoint": "--otlp-endpoint",
+    "exporter.protocol": "--otlp-protocol",
+}
+"""Settings that `spanledger serve` also takes as flags."""
+
 _ENVIRONMENT_REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _PORT_MAX = 65_535
 _MISSPELT_CUTOFF = 0.85
@@ -212,7 +221,7 @@ def load_settings(file: Path | None, environ: Mapping[str, str], flags: Mapping[
         origins[key] = origin
     for key, value in flags.items():
         _put(tree, key, value)
-        origins[key] = f"flag --{key.replace('receiver.', '').replace('.endpoint', '')}"
+        origins[key] = FLAGS.get(key, "given")
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:

@@ -176,11 +176,12 @@ def _result(bodies: Sequence[CapturedBody], sink: OtlpSink, ledger_path: Path, s
         span_before=before,
         span_after=after,
         differences=tuple(differences),
-        disagreements=(*figures.disagreements, *_lost_on_the_way(figures.metrics, arrived)),
+        disagreements=(*figures.disagreements, *lost_on_the_way(figures.metrics, arrived)),
     )
 
 
-def _lost_on_the_way(exported: dict[Metric, int], arrived: dict[Metric, int]) -> list[str]:
+def lost_on_the_way(exported: dict[Metric, int], arrived: dict[Metric, int]) -> list[str]:
+    """Compare the totals that left with those that arrived; a sentence for each metric that differs."""
     return [
         f"{metric} in the ledger is {shown_amount(metric, value)}, at the sink {shown_amount(metric, arrived[metric])}"
         for metric, value in exported.items()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spanledger.core.errors import ConfigError, PermanentError
+from spanledger.core.errors import PermanentError
 from spanledger.core.metering import Meter
 from spanledger.core.usage import Signal
 from spanledger.ledger.ledger import Ledger
@@ -36,8 +36,10 @@ class Replay:
     def run(self, folders: Sequence[CaptureFolder], on_body: Callable[[CapturedBody], None]) -> Figures:
         """Replay folders in order, each settled before the next; then let everything come to rest.
 
+        A body that is not OTLP is a problem of the run, told with its file; the others are booked all the same.
+
         Raises:
-            ConfigError: a body cannot be read; names the file.
+            ConfigError: a file cannot be read; names it.
         """
         for folder in folders:
             for path in folder.files:
@@ -51,7 +53,8 @@ class Replay:
         try:
             prepared = prepare(body.delivery, self.meter)
         except PermanentError as error:
-            raise ConfigError([f"{body.path}: {error}"]) from None
+            self.problems.append(f"{body.path}: {error}")
+            return
         self._now_unix_nano = max(self._now_unix_nano, body.received_unix_nano or _latest_record(prepared))
         self._settle_until(self._now_unix_nano)
         accepted = self.pipeline.accept([prepared], self._now_unix_nano)

@@ -1,0 +1,92 @@
+"""Rating: rates by instant, amounts by hand, and everything that would change the price refused aloud."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from spanledger.config.prices import load_price_book
+from spanledger.core.rating import Rated, RatingInput, Unpriced, UnpricedReason, rate
+from spanledger.core.usage import Provider, Speed, Tokens
+
+BOOK = load_price_book()
+
+
+def nano(instant: str) -> int:
+    return int(datetime.fromisoformat(instant).replace(tzinfo=UTC).timestamp()) * 10**9
+
+
+def call(model: str, instant: str = "2026-11-20", **more) -> RatingInput:
+    facts = {"provider": Provider.ANTHROPIC, "tokens": Tokens(input=1), **more}
+    return RatingInput(model=model, at_unix_nano=nano(instant), **facts)
+
+
+@pytest.mark.parametrize(
+    ("instant", "cache_read_usd_per_mtok"),
+    [("2026-10-06T23:59:59", "0.20"), ("2026-10-07T00:00:00", "0.10")],
+)
+def test_a_price_holds_from_its_instant_on(instant: str, cache_read_usd_per_mtok: str) -> None:
+    rated = rate(BOOK, call("claude-sonnet-5-5", instant, tokens=Tokens(cache_read=1_000_000)))
+    assert isinstance(rated, Rated)
+    assert rated.cost_picousd == int(float(cache_read_usd_per_mtok) * 100) * 10**10
+
+
+def test_each_class_has_its_own_rate() -> None:
+    tokens = Tokens(input=1, output=10, cache_read=100, cache_write_5m=1000, cache_write_1h=10_000)
+    rated = rate(BOOK, call("claude-fable-5-2", tokens=tokens))
+    assert isinstance(rated, Rated)
+    # $8, $40, $0.20, $10 and $16 per million: 8,000,000 pico-USD a token and so on.
+    expected = {8_000_000, 10 * 40_000_000, 100 * 200_000, 1000 * 10_000_000, 10_000 * 16_000_000, 0}
+    assert set(rated.amounts) == expected
+    assert rated.cost_picousd == sum(expected)
+    assert rated.lower_bound is False
+    assert rated.row.id == "claude-fable-5-2@2026-11-09T00:00:00Z"
+
+
+def test_writes_without_a_time_to_live_are_a_lower_bound() -> None:
+    rated = rate(BOOK, call("claude-opus-5-5", tokens=Tokens(cache_write_unspecified=1)))
+    assert isinstance(rated, Rated)
+    assert (rated.cost_picousd, rated.lower_bound) == (5_000_000, True)  # $5, not the $8 of an hour
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (call("gpt-9"), UnpricedReason.UNKNOWN_MODEL),
+        (call(""), UnpricedReason.UNKNOWN_MODEL),
+        (
+            call("arn:aws:bedrock:us-east-1:1:application-inference-profile/a", provider=Provider.BEDROCK),
+            UnpricedReason.OPAQUE_PROFILE,
+        ),
+        (call("claude-opus-5-5", provider=Provider.OTHER), UnpricedReason.UNKNOWN_PROVIDER),
+        (call("claude-opus-5-5", "2020-01-01"), UnpricedReason.NO_PRICE_YET),
+        (call("claude-opus-5-5", batch=True), UnpricedReason.BATCH),
+        (call("claude-opus-5-5", tokens=Tokens(input=1, web_search=1)), UnpricedReason.WEB_SEARCH),
+        (call("claude-opus-5-5", speed=Speed.FAST), UnpricedReason.FAST),
+        (call("claude-opus-5-5", inference_geo="US"), UnpricedReason.US_RESIDENCY),
+        (call("claude-haiku-5-5", tokens=Tokens(input=1, cache_read=100_000)), UnpricedReason.LONG_PROMPT),
+        (call("us.anthropic.claude-opus-5-5", provider=Provider.BEDROCK), UnpricedReason.REGIONAL),
+        (call("claude-opus-5-5", provider=Provider.VERTEX), UnpricedReason.REGIONAL),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_has_no_right_price_has_a_reason(asked: RatingInput, reason: UnpricedReason) -> None:
+    outcome = rate(BOOK, asked)
+    assert isinstance(outcome, Unpriced)
+    assert outcome.reason is reason
+    assert outcome.detail
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        call("global.anthropic.claude-opus-5-5", provider=Provider.BEDROCK),
+        call("claude-opus-5-5", provider=Provider.VERTEX, region="global"),
+        call("us.anthropic.claude-3-5-haiku-20241022-v1:0", provider=Provider.BEDROCK),  # older: no premium
+        call("claude-haiku-5-5", tokens=Tokens(input=1, cache_read=99_999)),  # exactly 100,000 is not above
+        call("claude-opus-4-6", speed=Speed.FAST),  # since 2026-06-29 it runs and bills standard
+    ],
+)
+def test_the_list_rate_holds_where_no_premium_does(asked: RatingInput) -> None:
+    assert isinstance(rate(BOOK, asked), Rated)

@@ -1,0 +1,106 @@
+"""Lines of `spanledger prices rate`: exact figures, and invalid lines that say all that is wrong with them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from spanledger.config.prices import load_price_book
+from spanledger.service.price_lines import rate_line
+
+BOOK = load_price_book()
+LINE = {
+    "id": "c-1",
+    "provider": "anthropic",
+    "model": "claude-opus-5-5",
+    "timestamp": "2026-11-20T12:00:00+01:00",
+    "tokens": {"input": 107, "output": 53, "cache_write_5m": 513, "cache_read": 12011},
+    "server_tools": {"web_search_requests": 0},
+    "flags": {"speed": "normal", "inference_geo": None, "batch": False, "region": None},
+}
+
+
+def rated(**changes: object) -> dict[str, object]:
+    return rate_line(json.dumps(LINE | changes), BOOK)
+
+
+def test_a_line_that_can_be_priced() -> None:
+    assert rated() == {
+        "id": "c-1",
+        "status": "exact",
+        # 107 x 4 + 53 x 20 + 513 x 5 + 12,011 x 0.20 = 6,455.2 per million.
+        "usd": "0.0064552",
+        "rates_usd_per_mtok": {
+            "input": "4",
+            "output": "20",
+            "cache_write_5m": "5",
+            "cache_write_1h": "8",
+            "cache_read": "0.2",
+        },
+        "modifier": "1",
+        "price_row": "claude-opus-5-5@2026-09-22T00:00:00Z",
+        "price_book": BOOK.id,
+        "reason": None,
+    }
+
+
+def test_a_lower_bound_says_so() -> None:
+    answer = rated(tokens={"cache_write_unspecified": 1_000_000})
+    assert (answer["status"], answer["usd"]) == ("lower_bound", "5")
+    assert "5-minute rate" in str(answer["reason"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": "gpt-9"}, "unknown_model: no price for model 'gpt-9'"),
+        ({"flags": {"speed": "fast"}}, "fast: "),
+        ({"flags": {"batch": True}}, "batch: "),
+        ({"flags": {"inference_geo": "us"}}, "us_residency: "),
+        ({"server_tools": {"web_search_requests": 2}}, "web_search: "),
+        ({"provider": "vertex"}, "regional_premium: "),
+        ({"provider": "bedrock", "model": "eu.anthropic.claude-opus-5-5"}, "regional_premium: "),
+        ({"model": "claude-haiku-5-5", "tokens": {"input": 100_001}}, "long_prompt: "),
+        ({"timestamp": "2020-01-01T00:00:00Z"}, "no_price_at_that_time: "),
+    ],
+)
+def test_what_is_not_built_yet_is_unpriced_with_that_reason(changes: dict[str, object], said: str) -> None:
+    answer = rated(**changes)
+    assert (answer["status"], answer["usd"], answer["price_row"]) == ("unpriced", None, None)
+    assert str(answer["reason"]).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"tokens": {"input": -1}}, "tokens.input"),
+        ({"tokens": {"input": "1"}}, "tokens.input"),
+        ({"tokens": {"input": 1.5}}, "tokens.input"),
+        ({"tokens": {"input": 1, "imput": 2}}, "tokens.imput"),
+        ({"tokens": None}, "tokens"),
+        ({"flags": {"sped": "fast"}}, "flags.sped"),
+        ({"flags": {"speed": "warp"}}, "flags.speed: 'warp' is not one of standard, normal, fast or null"),
+        ({"provider": "openai"}, "provider: 'openai' is not one of anthropic, "),
+        ({"timestamp": "2026-11-20"}, "timestamp: '2026-11-20': give an instant with a zone"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_invalid_and_says_where(changes: dict[str, object], said: str) -> None:
+    answer = rated(**changes)
+    assert (answer["id"], answer["status"], answer["usd"]) == ("c-1", "invalid", None)
+    assert said in str(answer["reason"])
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "null", '"x"', "{}", '{"id": []}', b"\xff\xfe"])
+def test_no_line_is_an_exception(line: str | bytes) -> None:
+    answer = rate_line(line, BOOK)
+    assert (answer["id"], answer["status"]) == (None, "invalid")
+    assert answer["reason"]
+
+
+def test_a_callers_own_keys_are_left_alone_unless_a_key_of_ours_is_missing() -> None:
+    assert rated(note="mine")["status"] == "exact"
+    without = {key: value for key, value in LINE.items() if key != "server_tools"}
+    answer = rate_line(json.dumps(without | {"server_tool": {"web_search_requests": 5}}), BOOK)
+    assert answer["status"] == "invalid"
+    assert "unknown key server_tool while server_tools is missing" in str(answer["reason"])
