@@ -16,7 +16,7 @@ from support.serving import CENTURY_SECONDS
 
 READY = re.compile(r"spanledger ready: OTLP gRPC on (?P<grpc>\S+), HTTP on (?P<http>[^;]+); .*")
 _START_SECONDS = 30
-_COMMAND = Path(sys.executable).with_name("spanledger")
+COMMAND = Path(sys.executable).with_name("spanledger")
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Serving:
 async def start_serve(ledger_path: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Serving:
     """Start `spanledger serve` on free ports, with no join window and a short metric interval."""
     process = await asyncio.create_subprocess_exec(
-        _COMMAND,
+        COMMAND,
         "serve",
         *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ledger", str(ledger_path), *arguments),
         env={

@@ -71,6 +71,14 @@ def usd_double(picousd: int) -> float:
     return picousd / PICO_PER_USD
 
 
+def picousd_of_double(usd: float) -> int:
+    """Give the amount that a double of the encoder stands for; its inverse up to 2**52 pico-USD (4,503 USD).
+
+    Beyond that a double's own step is more than a pico-USD.
+    """
+    return int(Decimal(usd).scaleb(12, _CONTEXT).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
 def _finite_decimal(text: str) -> Decimal:
     try:
         value = Decimal(text)

@@ -14,7 +14,7 @@ from google.protobuf.internal import api_implementation
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint, Sum
+from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric, NumberDataPoint, Sum
 
 from spanledger.core.batch import Attributes, Batch, LogData, PointData, Scalar, SpanData
 from spanledger.core.errors import ConfigError, PermanentError
@@ -232,6 +232,7 @@ def _any_value(value: AnyValue) -> Scalar | None:
 def _metrics(body: bytes) -> Batch:
     request: ExportMetricsServiceRequest = _parse(ExportMetricsServiceRequest, Signal.METRICS, body)
     points: list[PointData] = []
+    problems: list[Problem] = []
     count = 0
     for group in request.resource_metrics:
         resource = _key_values(group.resource.attributes)
@@ -239,8 +240,8 @@ def _metrics(body: bytes) -> Batch:
             for metric in scope.metrics:
                 count += _point_count(metric)
                 if metric.name in CONTROL_METRICS and metric.WhichOneof("data") == "sum":
-                    points.extend(_points(metric.name, metric.sum, resource))
-    return Batch(Signal.METRICS, count, points=tuple(points))
+                    _sort_points(_points(metric.name, metric.sum, resource), points, problems)
+    return Batch(Signal.METRICS, count, points=tuple(points), problems=tuple(problems))
 
 
 def _point_count(metric: Metric) -> int:
@@ -248,22 +249,33 @@ def _point_count(metric: Metric) -> int:
     return 0 if kind is None else len(getattr(metric, kind).data_points)
 
 
-def _points(name: str, total: Sum, resource: Attributes) -> Iterator[PointData]:
+def _points(name: str, total: Sum, resource: Attributes) -> Iterator[PointData | Problem]:
     temporality = _TEMPORALITIES.get(total.aggregation_temporality)
-    if temporality is None:
-        return
     for point in total.data_points:
         value = _point_value(point)
-        if value is not None:
-            yield PointData(
-                metric=name,
-                resource=resource,
-                attributes=_key_values(point.attributes),
-                start_unix_nano=point.start_time_unix_nano,
-                time_unix_nano=point.time_unix_nano,
-                temporality=temporality,
-                value=value,
-            )
+        if point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK:
+            continue  # says itself that it holds nothing
+        if temporality is None or value is None:
+            yield Problem("bad_point", f"{name}: a data point without {'value' if value is None else 'temporality'}")
+            continue
+        yield PointData(
+            metric=name,
+            resource=resource,
+            attributes=_key_values(point.attributes),
+            start_unix_nano=point.start_time_unix_nano,
+            time_unix_nano=point.time_unix_nano,
+            temporality=temporality,
+            value=value,
+        )
+
+
+def _sort_points(found: Iterable[PointData | Problem], points: list[PointData], problems: list[Problem]) -> None:
+    for item in found:
+        match item:
+            case PointData():
+                points.append(item)
+            case Problem():
+                problems.append(item)
 
 
 def _point_value(point: NumberDataPoint) -> float | int | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import SpanledgerError
+from spanledger.core.money import picousd_of_double
 from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, Metric, Quantity
 from spanledger.core.usage import Signal
 from spanledger.otlp.encode import SumPoint, decode_sums
@@ -18,7 +19,6 @@ from spanledger.receiver.http_server import HttpReceiver
 
 MAX_REQUEST_BYTES = 64 * 2**20
 _GRACE_SECONDS = 1.0
-_PICO_PER_USD = 10**12
 
 
 @dataclass(slots=True)
@@ -78,8 +78,7 @@ class OtlpSink:
     def metric_totals(self) -> dict[Metric, int]:
         """Series + adjustment of each of our metrics, in pico-USD or as counts.
 
-        Each double is the one nearest to a whole number of pico-USD, so rounding gives that number back as long as it
-        is below 2**53 pico-USD (9,007 USD) a series.
+        Exact up to 4,503 USD a series; beyond, a double's own step is more than a pico-USD.
         """
         twins = {twin: metric for metric, twin in ADJUSTMENT_OF.items()}
         totals = dict.fromkeys(ADJUSTMENT_OF, 0)
@@ -88,6 +87,6 @@ class OtlpSink:
                 continue
             metric = Metric(point.metric)
             is_money = METRICS[metric].quantity is Quantity.MONEY
-            amount = round(point.value * _PICO_PER_USD) if is_money else int(point.value)
+            amount = picousd_of_double(point.value) if is_money else int(point.value)
             totals[twins.get(metric, metric)] += amount
         return totals

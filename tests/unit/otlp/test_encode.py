@@ -1,0 +1,45 @@
+"""Encoding of series: by the data model, and exact up to what a double holds."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanledger.core.money import picousd_of_double
+from spanledger.core.semconv import METRICS, OVERFLOW_LABEL, Metric
+from spanledger.otlp.encode import SeriesPoint, decode_sums, encode_metrics
+
+
+def test_a_series_is_a_cumulative_sum_with_its_own_start() -> None:
+    point = SeriesPoint(METRICS[Metric.COST], (("model", "m"), ("team", "")), 5, 9, 6_455_200_000)
+    (sum_point,) = decode_sums(encode_metrics({"service.name": "s"}, "scope", "1", [point]))
+    assert (sum_point.metric, sum_point.unit) == ("spanledger.cost", "USD")
+    assert sum_point.attributes == (("model", "m"), ("team", ""))
+    assert (sum_point.start_unix_nano, sum_point.time_unix_nano) == (5, 9)
+    assert sum_point.value == 0.0064552
+    assert sum_point.cumulative
+    assert sum_point.monotonic
+
+
+def test_counts_are_integers_and_adjustments_may_fall() -> None:
+    points = [
+        SeriesPoint(METRICS[Metric.REQUESTS], (), 0, 1, 3),
+        SeriesPoint(METRICS[Metric.COST_ADJUSTMENT], (), 0, 1, -1),
+    ]
+    by_name = {point.metric: point for point in decode_sums(encode_metrics({}, "s", "1", points))}
+    requests, adjustment = by_name["spanledger.requests"], by_name["spanledger.cost.adjustment"]
+    assert (type(requests.value), requests.value, requests.monotonic) == (int, 3, True)
+    assert (adjustment.value, adjustment.monotonic) == (-1e-12, False)
+
+
+def test_the_overflow_mark_is_a_boolean() -> None:
+    point = SeriesPoint(METRICS[Metric.COST], ((OVERFLOW_LABEL, "true"),), 0, 1, 1)
+    (sum_point,) = decode_sums(encode_metrics({}, "s", "1", [point]))
+    assert sum_point.attributes == (("otel.metric.overflow", True),)
+
+
+@given(st.integers(-(2**52), 2**52))
+def test_every_pico_dollar_comes_back_from_the_double(picousd: int) -> None:
+    point = SeriesPoint(METRICS[Metric.COST], (), 0, 1, picousd)
+    (sum_point,) = decode_sums(encode_metrics({}, "s", "1", [point]))
+    assert picousd_of_double(float(sum_point.value)) == picousd
