@@ -85,7 +85,11 @@ def _print_span(console: Console, result: DemoResult) -> None:
 
 def _print_differences(console: Console, result: DemoResult) -> None:
     table = Table(
-        title="[bold]Where the client's own figure differs[/bold] (USD)", title_style="", title_justify="left", box=None
+        title="[bold]Where the client's own figure differs[/bold] (USD)",
+        title_style="",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
     )
     table.add_column("model", no_wrap=True)
     for column in ("calls", "ours", "client's", "difference"):
@@ -95,7 +99,7 @@ def _print_differences(console: Console, result: DemoResult) -> None:
         ours = "unpriced" if row.cost_picousd is None else format_usd(row.cost_picousd)
         gap = "" if row.cost_picousd is None else _signed_usd(row.client_cost_picousd - row.cost_picousd)
         client = format_usd(row.client_cost_picousd)
-        table.add_row(row.model, str(row.requests), ours, client, gap, row.why)
+        table.add_row(row.model, str(row.requests), ours, client, gap, row.why.replace("_", " "))
     console.print(table)
 
 
