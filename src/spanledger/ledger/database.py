@@ -14,28 +14,34 @@ BUSY_TIMEOUT_SECONDS = 10.0
 
 
 class Database:
-    """One connection to a ledger file, used by one thread at a time.
+    """One connection to a ledger file, used by one thread at a time, and the only one that writes.
 
     WAL with `synchronous=FULL`: what a transaction committed survives a kill and a power failure.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, lock: sqlite3.Connection) -> None:
         self.connection = connection
+        self._lock = lock
         self._on_rollback: list[Callable[[], None]] = []
 
     @classmethod
-    def open(cls, path: Path) -> Database:
+    def open(cls, path: Path, *, wait_seconds: float = BUSY_TIMEOUT_SECONDS) -> Database:
         """Open a ledger file, make it when missing, bring its schema up to date.
+
+        Waits a while for another process that is about to end, as in a rolling restart.
 
         Raises:
             ConfigError: not a ledger, made by a newer version, in use by another process, or not accessible.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            lock = _lock(path, wait_seconds)
         except (OSError, sqlite3.Error) as error:
+            raise ConfigError([f"ledger {path}: cannot be opened: {error}"]) from None
+        try:
+            connection = _connect(path, BUSY_TIMEOUT_SECONDS)
+        except sqlite3.Error as error:
+            lock.close()
             raise ConfigError([f"ledger {path}: cannot be opened: {error}"]) from None
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -44,15 +50,18 @@ class Database:
             _migrate(connection, path)
         except sqlite3.Error as error:
             connection.close()
+            lock.close()
             raise ConfigError([f"ledger {path}: cannot be used: {error}"]) from None
         except ConfigError:
             connection.close()
+            lock.close()
             raise
-        return cls(connection)
+        return cls(connection, lock)
 
     def close(self) -> None:
-        """Close the connection; what is committed stays."""
+        """Close the connection and let another process have the ledger; what is committed stays."""
         self.connection.close()
+        self._lock.close()
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Register what must forget its memory of rows when a transaction is undone."""
@@ -83,6 +92,29 @@ class Database:
             "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             (key, value),
         )
+
+
+def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None, check_same_thread=False)
+
+
+def _lock(path: Path, wait_seconds: float) -> sqlite3.Connection:
+    """Keep other processes from writing: each keeps series in memory, so two would undo one another's.
+
+    The lock is SQLite's own on a file beside the ledger: it works on every platform and goes with the process, however
+    that ends. Readers of the ledger don't need it.
+    """
+    lock = _connect(path.with_name(f"{path.name}.lock"), wait_seconds)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        lock.close()
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        raise ConfigError(
+            [f"ledger {path}: in use by another spanledger process; stop that one or choose another ledger.path"]
+        ) from None
+    return lock
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

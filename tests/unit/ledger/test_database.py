@@ -49,6 +49,18 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
         Database.open(tmp_path / "text.db")
 
 
+def test_a_ledger_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    first = Database.open(path)
+    with pytest.raises(ConfigError, match="in use by another spanledger process"):
+        Database.open(path, wait_seconds=0)
+    with sqlite3.connect(path) as reader:
+        assert reader.execute("SELECT count(*) FROM posting").fetchone() == (0,)
+    reader.close()
+    first.close()
+    Database.open(path, wait_seconds=0).close()
+
+
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     database = Database.open(path)
