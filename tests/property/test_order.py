@@ -22,6 +22,7 @@ FOLDERS = (
     "s01_single_prompt",
     "s03_subagent",
     "s04d_stream_cut",
+    "s06b_permission_prompts",
     "s06c_auto_mode_classifier",
     "s08_bedrock",
     "s10_cumulative",

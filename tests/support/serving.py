@@ -68,6 +68,7 @@ def settings_for(sink: OtlpSink, ledger_path: Path, **more: str) -> Settings:
         "exporter.endpoint": endpoint,
         "forward.join_window_seconds": "0",
         "settle.clock_skew_max_seconds": str(CENTURY_SECONDS),
+        "settle.residual_wait_seconds": "0",
     }
     return load_settings(None, {}, flags | {key.replace("__", "."): value for key, value in more.items()})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spanledger.core.semconv import UNALLOCATED, UNKNOWN
-from spanledger.core.usage import Basis, Provider, QueryClass, Source, Speed, UsageRecord
+from spanledger.core.usage import Basis, Provider, QueryClass, Source, Speed
 
 _USAGE_BASED_SEAT = "usage_based"
 _INCLUDED_SEATS = frozenset({"premium", "standard"})
@@ -35,17 +35,16 @@ class Account:
     labels: tuple[tuple[str, str], ...]
 
 
-def account_of(record: UsageRecord, model: str) -> Account:
-    """Say who and what a call is booked under."""
-    source = record.source
+def account_of(source: Source, *, model: str, served_model: str, query_class: QueryClass, speed: Speed) -> Account:
+    """Say who and what usage is booked under."""
     return Account(
         basis=basis_of(source),
         user=source.user or UNKNOWN,
         provider=source.provider,
         model=model or UNKNOWN,
-        served_model=record.model or UNKNOWN,
-        query_class=record.query_class,
-        speed=record.speed,
+        served_model=served_model or UNKNOWN,
+        query_class=query_class,
+        speed=speed,
         client_version=source.client_version or UNKNOWN,
         labels=tuple((label, value or UNALLOCATED) for label, value in source.labels),
     )

@@ -37,6 +37,17 @@ _TOKEN_KEYS = (In.INPUT_TOKENS, In.OUTPUT_TOKENS, In.CACHE_READ_TOKENS, In.CACHE
 _MAIN_SOURCES = ("sdk", "repl_main_thread")
 _SUBAGENT_PREFIXES = ("agent:", "agent.")
 _SUBAGENT_SOURCES = ("hook_agent",)
+_AUXILIARY_SOURCES = frozenset(
+    (
+        *("generate_session_title", "rename_generate_name", "compact", "web_search_tool"),
+        *("auto_mode", "hook_prompt", "agent_summary", "away_summary"),
+        *("prompt_suggestion", "extract_memories", "auto_dream", "memdir_relevance"),
+        *("side_question", "tool_use_summary_generation", "web_fetch_apply", "model_validation"),
+        *("quota_check", "verify_api_key", "insights", "feedback"),
+        *("mcp_datetime_parse", "agent_namer", "agent_classifier", "teleport_generate_title"),
+        *("resume_cache_warm", "cache_touch"),
+    )
+)
 _PROVIDERS = {
     "firstparty": Provider.ANTHROPIC,
     "anthropic": Provider.ANTHROPIC,
@@ -245,6 +256,14 @@ def query_class(query_source: str) -> QueryClass:
     if query_source.startswith(_SUBAGENT_PREFIXES) or query_source in _SUBAGENT_SOURCES:
         return QueryClass.SUBAGENT
     return QueryClass.AUXILIARY
+
+
+def known_class(query_source: str) -> QueryClass:
+    """Class of a `query_source` that is known for certain; `unknown` for a word that we have not seen or read of."""
+    named = query_class(query_source)
+    if named is QueryClass.AUXILIARY and query_source.replace(".", ":") not in _AUXILIARY_SOURCES:
+        return QueryClass.UNKNOWN
+    return named
 
 
 def _named_class(name: str) -> QueryClass:

@@ -30,6 +30,8 @@ class Reason(StrEnum):
 
     LATE_LOG = "late_log"
     """The log event came after the join window had closed."""
+    RESIDUAL = "residual"
+    """What the client's sums hold beyond the calls has changed: a call or a point came."""
     BETTER_RECORD = "better_record"
     """A fuller record of the same signal came; which of two wins does not depend on their order."""
 
@@ -75,6 +77,11 @@ class Charge:
     def cost_picousd(self) -> int | None:
         """Our price; None when unpriced."""
         return self.price.cost_picousd(self.tokens)
+
+    @property
+    def requests(self) -> int:
+        """Calls that this is the charge of: one, but none for a residual, which is tokens of who knows how many."""
+        return int(self.evidence is not Evidence.METRIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,8 @@ def reconcile(desired: Mapping[str, Charge], latest: Mapping[str, Latest], now_u
 
 
 def _reason(old: Charge, new: Charge | None) -> Reason:
+    if old.evidence is Evidence.METRIC:
+        return Reason.RESIDUAL
     if old.evidence is Evidence.SPAN and (new is None or new.evidence is Evidence.LOG):
         return Reason.LATE_LOG
     return Reason.BETTER_RECORD

@@ -30,7 +30,10 @@ class UnpricedReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RatingInput:
-    """What a price depends on. `region` and `inference_geo` are empty when they are not known."""
+    """What a price depends on. `region` and `inference_geo` are empty when they are not known.
+
+    `prompt_tokens` is the length of the prompt when it is not that of the tokens, as in a sum over calls.
+    """
 
     provider: Provider
     model: str
@@ -40,6 +43,12 @@ class RatingInput:
     region: str = ""
     inference_geo: str = ""
     batch: bool = False
+    prompt_tokens: int | None = None
+
+    @property
+    def prompt(self) -> int:
+        """Length of the prompt, as price bands count it."""
+        return self.tokens.prompt if self.prompt_tokens is None else self.prompt_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,7 @@ def _refusal(
         return UnpricedReason.WEB_SEARCH, "web searches are not priced yet"
     if call.speed is Speed.FAST and prices.fast_at(call.at_unix_nano):
         return UnpricedReason.FAST, "prices of fast inference are not supported yet"
-    if row.long_prompt_above_tokens is not None and call.tokens.prompt > row.long_prompt_above_tokens:
+    if row.long_prompt_above_tokens is not None and call.prompt > row.long_prompt_above_tokens:
         return UnpricedReason.LONG_PROMPT, f"prices above {row.long_prompt_above_tokens} tokens are not supported yet"
     if prices.us_residency_premium and call.inference_geo.lower() == "us":
         return UnpricedReason.US_RESIDENCY, "prices of US residency are not supported yet"

@@ -33,11 +33,13 @@ class Policy:
 
     A span waits `join_window` for its log. Without a request id, a log and a span are one call when the log's time and
     the span's end are within `join_tolerance`. A client's clock that is off by more than `clock_skew_max` is not used.
+    What came is held against the client's sums `residual_wait` later.
     """
 
     join_window_nano: int
     join_tolerance_nano: int
     clock_skew_max_nano: int
+    residual_wait_nano: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) ->
 def charge_for(sighting: Sighting, book: PriceBook, policy: Policy) -> Charge:
     """Rate and attribute the record that a call is charged from."""
     record = sighting.record
-    occurred = _held(record.time_unix_nano, sighting.received_unix_nano, policy.clock_skew_max_nano)
+    occurred = held(record.time_unix_nano, sighting.received_unix_nano, policy.clock_skew_max_nano)
     outcome = rate(
         book,
         RatingInput(
@@ -87,8 +89,14 @@ def charge_for(sighting: Sighting, book: PriceBook, policy: Policy) -> Charge:
         evidence=record.evidence,
         status=_status(record, outcome),
         source=record.source,
-        account=account_of(record, outcome.model),
-        price=_price(book, outcome),
+        account=account_of(
+            record.source,
+            model=outcome.model,
+            served_model=record.model,
+            query_class=record.query_class,
+            speed=record.speed,
+        ),
+        price=price_of(book, outcome),
         tokens=record.tokens,
         client_cost_picousd=record.client_cost_picousd,
         occurred_unix_nano=occurred,
@@ -132,7 +140,7 @@ def _time_order(sighting: Sighting) -> tuple[int, str]:
     return (sighting.record.time_unix_nano, sighting.record.digest)
 
 
-def _held(time_unix_nano: int, received_unix_nano: int, skew_max_nano: int) -> int:
+def held(time_unix_nano: int, received_unix_nano: int, skew_max_nano: int) -> int:
     """The client's time, or the time of receipt when the client's is missing or too far off."""
     return time_unix_nano if abs(time_unix_nano - received_unix_nano) <= skew_max_nano else received_unix_nano
 
@@ -145,7 +153,8 @@ def _status(record: UsageRecord, outcome: Rated | Unpriced) -> Status:
     return Status.LOWER_BOUND if outcome.lower_bound else Status.EXACT
 
 
-def _price(book: PriceBook, outcome: Rated | Unpriced) -> Price:
+def price_of(book: PriceBook, outcome: Rated | Unpriced) -> Price:
+    """Say what rated a charge."""
     match outcome:
         case Rated(row=row):
             return Price(book.id, row.id, row.rates)

@@ -92,6 +92,8 @@ class Evidence(StrEnum):
 
     LOG = "log"
     SPAN = "span"
+    METRIC = "metric"
+    """Residual: the client's sums hold it, no record of a call does."""
 
 
 class Basis(StrEnum):
@@ -126,6 +128,11 @@ class Source:
     def user(self) -> str:
         """The name that cost is shown under: e-mail, else account, else the random id of a home directory."""
         return self.user_email or self.user_account_uuid or self.user_id
+
+    @property
+    def group(self) -> str:
+        """Within which calls and control points are held against each other: session, else resource and user."""
+        return f"session:{self.session_id}" if self.session_id else f"resource:{self.resource_digest}:{self.user_id}"
 
     def label(self, name: str) -> str:
         """Value of an allow-listed label; empty when the sender did not say."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from spanledger.core.money import PICO_PER_USD
 from spanledger.core.semconv import METRIC_CLIENT_COST
-from spanledger.core.usage import ControlPoint, Evidence, QueryClass, Source, Temporality
+from spanledger.core.usage import ControlPoint, Evidence, QueryClass, Source, Speed, Temporality
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
 
@@ -17,6 +19,15 @@ INSERT INTO control_point (
     token_type, received_unix_nano
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET amount = max(amount, excluded.amount)
+"""
+_OF_SENDERS = """
+SELECT
+    metric, series, start_unix_nano, time_unix_nano, temporality, amount, sender_id, model, query_class, speed,
+    token_type
+FROM control_point
+WHERE sender_id IN (SELECT value FROM json_each(?)) AND (
+    (time_unix_nano > ? AND start_unix_nano < ?) OR temporality = ?
+)
 """
 # A cumulative series only rises until it restarts, so its last value from each start is its largest.
 _METRIC_COST = f"""
@@ -50,6 +61,14 @@ class ControlStore:
         """Store points; a repeated one changes nothing."""
         self._connection.executemany(_INSERT, [self._row(point, received_unix_nano) for point in points])
 
+    def of_senders(self, sender_ids: Sequence[int], start_unix_nano: int, end_unix_nano: int) -> list[ControlPoint]:
+        """Points of some senders: the deltas that overlap a time, and every cumulative one.
+
+        What a cumulative point adds depends on the one before it, however long ago that was.
+        """
+        arguments = (json.dumps(list(sender_ids)), start_unix_nano, end_unix_nano, Temporality.CUMULATIVE.value)
+        return [self._point(row) for row in self._connection.execute(_OF_SENDERS, arguments)]
+
     def cost_without_log_picousd(self) -> int:
         """What the clients' cost metric holds beyond their log events, summed over groups where it holds more."""
         held: defaultdict[Group, int] = defaultdict(int)
@@ -69,6 +88,22 @@ class ControlStore:
         if source.session_id:
             return (source.session_id, "", QueryClass(query_class))
         return (source.resource_digest, source.user, QueryClass(query_class))
+
+    def _point(self, row: Sequence[Any]) -> ControlPoint:
+        metric, series, start, time, temporality, amount, sender_id, model, query_class, speed, token_type = row
+        return ControlPoint(
+            metric=metric,
+            series=series,
+            start_unix_nano=start,
+            time_unix_nano=time,
+            temporality=Temporality(temporality),
+            amount=amount,
+            source=self._senders.value_of(sender_id),
+            model=model,
+            query_class=QueryClass(query_class),
+            speed=Speed(speed),
+            token_type=token_type,
+        )
 
     def _row(self, point: ControlPoint, received_unix_nano: int) -> tuple[str | int, ...]:
         return (

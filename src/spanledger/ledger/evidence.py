@@ -20,14 +20,17 @@ INSERT INTO evidence (
     received_unix_nano
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_SELECT = """
-SELECT
+_COLUMNS = """
     bucket, signal, digest, identity, sender_id, call_kind_id,
     input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
     time_unix_nano, client_cost_picousd, request_id, trace_id, span_id, parent_span_id, prompt_id, agent_id,
     received_unix_nano
-FROM evidence WHERE bucket IN (SELECT value FROM json_each(?))
 """
+_OF_BUCKETS = f"SELECT {_COLUMNS} FROM evidence WHERE bucket IN (SELECT value FROM json_each(?))"  # noqa: S608
+_OF_SENDERS = f"""
+SELECT {_COLUMNS} FROM evidence
+WHERE sender_id IN (SELECT value FROM json_each(?)) AND time_unix_nano BETWEEN ? AND ?
+"""  # noqa: S608
 
 
 class EvidenceStore:
@@ -40,10 +43,13 @@ class EvidenceStore:
 
     def of_buckets(self, buckets: Iterable[str]) -> dict[str, list[Sighting]]:
         """All sightings of the given buckets; a bucket without any is absent."""
-        found: defaultdict[str, list[Sighting]] = defaultdict(list)
-        for row in self._connection.execute(_SELECT, (json.dumps(list(buckets)),)):
-            found[row[0]].append(self._sighting(row))
-        return dict(found)
+        return self._by_bucket(_OF_BUCKETS, (json.dumps(list(buckets)),))
+
+    def of_senders(
+        self, sender_ids: Sequence[int], start_unix_nano: int, end_unix_nano: int
+    ) -> dict[str, list[Sighting]]:
+        """Sightings of some senders whose time, on the client's clock, lies in a time; by bucket."""
+        return self._by_bucket(_OF_SENDERS, (json.dumps(list(sender_ids)), start_unix_nano, end_unix_nano))
 
     def add(self, sightings: Sequence[Sighting]) -> None:
         """Store sightings that are not there yet.
@@ -76,6 +82,12 @@ class EvidenceStore:
         """When the next window closes; None when nothing waits."""
         due = self._connection.execute("SELECT min(due_unix_nano) FROM waiting").fetchone()[0]
         return None if due is None else int(due)
+
+    def _by_bucket(self, query: str, arguments: tuple[str | int, ...]) -> dict[str, list[Sighting]]:
+        found: defaultdict[str, list[Sighting]] = defaultdict(list)
+        for row in self._connection.execute(query, arguments):
+            found[row[0]].append(self._sighting(row))
+        return dict(found)
 
     def _row(self, sighting: Sighting) -> tuple[str | int | None, ...]:
         record = sighting.record

@@ -13,7 +13,10 @@ from spanledger.ledger.dimensions import Dimensions
 from spanledger.ledger.evidence import EvidenceStore
 from spanledger.ledger.outbox import OutboxStore
 from spanledger.ledger.postings import PostingStore
+from spanledger.ledger.residuals import ResidualStore
 from spanledger.ledger.series import SeriesStore
+
+_BEGAN = "began_unix_nano"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Ledger:
     evidence: EvidenceStore
     postings: PostingStore
     control: ControlStore
+    residuals: ResidualStore
     series: SeriesStore
     outbox: OutboxStore
 
@@ -41,6 +45,7 @@ class Ledger:
             evidence=EvidenceStore(database, dimensions),
             postings=PostingStore(database, dimensions),
             control=ControlStore(database, dimensions),
+            residuals=ResidualStore(database, dimensions),
             series=SeriesStore(database, max_series),
             outbox=OutboxStore(database),
         )
@@ -48,6 +53,16 @@ class Ledger:
     def transaction(self) -> AbstractContextManager[None]:
         """Commit everything inside, or nothing."""
         return self.database.transaction()
+
+    @property
+    def began_unix_nano(self) -> int:
+        """When this ledger took its first delivery, on its own clock; 0 before that."""
+        return int(self.database.meta(_BEGAN) or "0")
+
+    def begin(self, now_unix_nano: int) -> None:
+        """Note the time of the first delivery; inside a transaction."""
+        if self.database.meta(_BEGAN) is None:
+            self.database.set_meta(_BEGAN, str(now_unix_nano))
 
     def close(self) -> None:
         """Close the file; what is committed stays."""

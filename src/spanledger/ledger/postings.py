@@ -35,7 +35,7 @@ _ALL = f"SELECT {_COLUMNS} FROM posting ORDER BY occurred_unix_nano, identity, r
 _TOTALS = f"""
 SELECT
     account_id, price_id, status, evidence, reason,
-    sum(CASE revision % 2 WHEN 0 THEN 1 ELSE -1 END),
+    sum(CASE WHEN evidence = 'metric' THEN 0 WHEN revision % 2 = 0 THEN 1 ELSE -1 END),
     sum(input), sum(output), sum(cache_read), sum(cache_write_5m), sum(cache_write_1h), sum(cache_write_unspecified),
     sum(web_search),
     coalesce(sum(client_cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(client_cost_picousd % {PICO_PER_USD}), 0)

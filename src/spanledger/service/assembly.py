@@ -43,6 +43,7 @@ def policy_of(settings: Settings) -> Policy:
         join_window_nano=_nano(settings.forward.join_window_seconds),
         join_tolerance_nano=_nano(settings.settle.join_tolerance_seconds),
         clock_skew_max_nano=_nano(settings.settle.clock_skew_max_seconds),
+        residual_wait_nano=_nano(settings.settle.residual_wait_seconds),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spanledger.core.money import format_usd
 from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, Metric, Quantity
-from spanledger.core.usage import TOKEN_CLASSES
+from spanledger.core.usage import TOKEN_CLASSES, Evidence
 from spanledger.core.views import Group, Report
 from spanledger.ledger.ledger import Ledger
 
@@ -31,7 +31,7 @@ class Figures:
         return {
             "cost_usd": format_usd(report.cost_picousd),
             "client_cost_usd": format_usd(self.client_cost_picousd),
-            "residual_usd": "0",
+            "residual_usd": format_usd(_residual_picousd(report)),
             "requests": report.requests,
             "duplicates": duplicates,
             "unpriced": {"requests": report.unpriced_requests, "tokens": report.unpriced_tokens},
@@ -75,6 +75,11 @@ def _disagreements(report: Report, posted_picousd: int, metrics: dict[Metric, in
 
 def _amount(metric: Metric, value: int) -> str | int:
     return format_usd(value) if METRICS[metric].quantity is Quantity.MONEY else value
+
+
+def _residual_picousd(report: Report) -> int:
+    residual = report.groups["by_evidence"].get(Evidence.METRIC.value)
+    return 0 if residual is None else residual.cost_picousd or 0
 
 
 def _group(group: Group) -> Json:

@@ -82,6 +82,7 @@ def demo_settings(sink_endpoint: str, ledger_path: Path) -> Settings:
             "exporter.endpoint": sink_endpoint,
             "forward.join_window_seconds": str(_JOIN_WINDOW_SECONDS),
             "settle.clock_skew_max_seconds": str(_CENTURY_SECONDS),
+            "settle.residual_wait_seconds": str(_JOIN_WINDOW_SECONDS),
         },
     )
 

@@ -24,6 +24,7 @@ from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.decode import decode
 from spanledger.otlp.enrich import enrich
 from spanledger.otlp.otlp_json import to_protobuf
+from spanledger.service.reconciliation import Reconciler
 
 _STEP_MAX = 1_000
 """Buckets or payloads that one transaction of `advance` takes, so that deliveries need not wait long."""
@@ -102,6 +103,7 @@ class Pipeline:
         self._book = book
         self._meter = meter
         self._options = options
+        self._reconciler = Reconciler(ledger, book, options.policy)
 
     def accept(self, group: Sequence[Prepared], now_unix_nano: int) -> Accepted:
         """Make a group of deliveries durable: evidence, postings, control points and outbox in one transaction."""
@@ -114,6 +116,8 @@ class Pipeline:
             for sighting in fresh:
                 evidence.setdefault(sighting.record.bucket, []).append(sighting)
             settled = self._settle(evidence, now_unix_nano, known=known)
+            self._ledger.begin(now_unix_nano)
+            self._reconciler.note((s.record for s in fresh), (p for one in group for p in one.points), now_unix_nano)
             for prepared in group:
                 self._ledger.control.add(prepared.points, now_unix_nano)
                 if self._options.forward:
@@ -135,11 +139,15 @@ class Pipeline:
                 evidence = self._ledger.evidence.of_buckets(buckets)
                 settled = self._settle(evidence, now_unix_nano, known=frozenset(evidence))
                 self._ledger.outbox.seal(payload, self._enriched(prepared, settled))
-        return len(ripe) == _STEP_MAX
+            return self._reconciler.advance(now_unix_nano) or len(ripe) == _STEP_MAX
 
     def next_advance_unix_nano(self) -> int | None:
         """When `advance` will next have something to do; None when nothing waits."""
-        times = (self._ledger.evidence.next_due_unix_nano(), self._ledger.outbox.next_ripe_unix_nano())
+        times = (
+            self._ledger.evidence.next_due_unix_nano(),
+            self._ledger.outbox.next_ripe_unix_nano(),
+            self._reconciler.next_due_unix_nano(),
+        )
         return min((at for at in times if at is not None), default=None)
 
     def fold(self, now_unix_nano: int) -> int:

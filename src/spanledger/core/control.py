@@ -1,0 +1,172 @@
+"""Control totals: the client's own sums, cut into intervals of time that calls can be held against.
+
+A sum says how much in which interval, never which call. Points may come as deltas or cumulative, late, twice, or not at
+all; what is made of them here depends on the set of points alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+from spanledger.core.semconv import METRIC_CLIENT_COST
+from spanledger.core.usage import ControlPoint, QueryClass, Source, Speed, Temporality, Tokens
+
+BASELINE_AGE_NANO = 600 * 10**9
+"""A cumulative series that began this long before the ledger holds what others have counted (design §4)."""
+
+_TOKEN_TYPES = {"input": 0, "output": 1, "cacheRead": 2, "cacheCreation": 3}
+
+
+class Counts(NamedTuple):
+    """The four token classes that a client's sums tell apart."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+    @classmethod
+    def of(cls, tokens: Tokens) -> Self:
+        """Counts of a call's tokens."""
+        return cls(tokens.input, tokens.output, tokens.cache_read, tokens.cache_write)
+
+    def plus(self, other: Counts) -> Counts:
+        """Sum, class by class."""
+        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def minus(self, other: Counts) -> Counts:
+        """Difference, class by class; may be negative."""
+        return Counts(*(a - b for a, b in zip(self, other, strict=True)))
+
+    def common(self, other: Counts) -> Counts:
+        """The lesser of both, class by class."""
+        return Counts(*(min(a, b) for a, b in zip(self, other, strict=True)))
+
+    @property
+    def positive(self) -> Counts:
+        """Without what is negative."""
+        return Counts(*(max(0, count) for count in self))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What sums are kept apart by: the model asked for, the class of the query, the speed served."""
+
+    model: str
+    query_class: QueryClass
+    speed: Speed
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """What one series grew by in (start, end], client's clock. Either counts or a cost in pico-USD."""
+
+    line: Line
+    source: Source
+    start_unix_nano: int
+    end_unix_nano: int
+    counts: Counts
+    cost_picousd: int
+
+
+@dataclass(slots=True)
+class LineTotal:
+    """A line's share of an interval."""
+
+    source: Source
+    counts: Counts = field(default_factory=Counts)
+    cost_picousd: int = 0
+
+
+@dataclass(slots=True)
+class Interval:
+    """A time (start, end] that no other interval overlaps, and what the sums grew by in it.
+
+    Processes that share a session report in overlapping intervals; these are one here, for no call tells its process.
+    """
+
+    start_unix_nano: int
+    end_unix_nano: int
+    lines: dict[Line, LineTotal] = field(default_factory=dict)
+
+    def add(self, increment: Increment) -> None:
+        """Add what a series grew by."""
+        self.start_unix_nano = min(self.start_unix_nano, increment.start_unix_nano)
+        self.end_unix_nano = max(self.end_unix_nano, increment.end_unix_nano)
+        total = self.lines.setdefault(increment.line, LineTotal(increment.source))
+        total.counts = total.counts.plus(increment.counts)
+        total.cost_picousd += increment.cost_picousd
+
+
+def increments(points: Iterable[ControlPoint], ledger_began_unix_nano: int) -> list[Increment]:
+    """Say what each point adds to what is known before it.
+
+    A delta adds itself. A cumulative point adds what it exceeds the point before it by; one that is lower was reset.
+    Of a series older than the ledger the first point known is a baseline and adds nothing.
+    """
+    found: list[Increment] = []
+    cumulative: defaultdict[tuple[str, str, int], list[ControlPoint]] = defaultdict(list)
+    for point in points:
+        if point.temporality is Temporality.DELTA:
+            found.append(_increment(point, point.start_unix_nano, point.amount))
+        else:
+            cumulative[point.metric, point.series, point.start_unix_nano].append(point)
+    for series in cumulative.values():
+        found.extend(_of_series(sorted(series, key=lambda point: point.time_unix_nano), ledger_began_unix_nano))
+    return [increment for increment in found if any(increment.counts) or increment.cost_picousd]
+
+
+def intervals(found: Iterable[Increment]) -> list[Interval]:
+    """Join increments that overlap in time; intervals that only touch stay apart. In order of time."""
+    joined: list[Interval] = []
+    for increment in sorted(found, key=_order):
+        last = joined[-1] if joined else None
+        if last is None or not _overlaps(last, increment):
+            joined.append(last := Interval(increment.start_unix_nano, increment.end_unix_nano))
+        last.add(increment)
+    return joined
+
+
+def _of_series(points: Sequence[ControlPoint], ledger_began_unix_nano: int) -> Iterable[Increment]:
+    first = points[0]
+    before = first.amount if first.start_unix_nano < ledger_began_unix_nano - BASELINE_AGE_NANO else 0
+    start = first.start_unix_nano
+    for point in points:
+        grown = point.amount - before if point.amount >= before else point.amount
+        yield _increment(point, start, grown)
+        before, start = point.amount, point.time_unix_nano
+
+
+def _increment(point: ControlPoint, start_unix_nano: int, amount: int) -> Increment:
+    is_cost = point.metric == METRIC_CLIENT_COST
+    place = _TOKEN_TYPES.get(point.token_type)
+    counts = Counts() if is_cost or place is None else Counts(*(amount if n == place else 0 for n in range(4)))
+    return Increment(
+        line=Line(point.model, point.query_class, point.speed),
+        source=point.source,
+        start_unix_nano=min(start_unix_nano, point.time_unix_nano - 1),
+        end_unix_nano=point.time_unix_nano,
+        counts=counts,
+        cost_picousd=amount if is_cost else 0,
+    )
+
+
+def _overlaps(interval: Interval, increment: Increment) -> bool:
+    return increment.start_unix_nano < interval.end_unix_nano
+
+
+def _order(increment: Increment) -> tuple[int, int, str, str, str, Counts, int, str]:
+    line = increment.line
+    return (
+        increment.start_unix_nano,
+        increment.end_unix_nano,
+        line.model,
+        line.query_class,
+        line.speed,
+        increment.counts,
+        increment.cost_picousd,
+        increment.source.resource_digest + increment.source.client_version,
+    )

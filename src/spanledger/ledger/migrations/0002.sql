@@ -1,0 +1,24 @@
+-- Schema 2: residuals. Calls and control points of a group (a session, else resource and user) are held against each
+-- other; what the points hold beyond the calls is posted.
+
+CREATE INDEX evidence_sender ON evidence (sender_id, time_unix_nano);
+CREATE INDEX control_point_sender ON control_point (sender_id, time_unix_nano);
+
+-- Groups in which something came, the time that it is of, and when to look at it.
+CREATE TABLE unreconciled (
+    group_key       TEXT PRIMARY KEY,
+    sender_id       INTEGER NOT NULL REFERENCES sender, -- one of the group
+    start_unix_nano INTEGER NOT NULL,
+    end_unix_nano   INTEGER NOT NULL,
+    due_unix_nano   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX unreconciled_due ON unreconciled (due_unix_nano);
+
+-- Identities under which residuals were ever posted, and the interval that they are of.
+CREATE TABLE residual (
+    identity        TEXT PRIMARY KEY,
+    group_key       TEXT NOT NULL,
+    start_unix_nano INTEGER NOT NULL,
+    end_unix_nano   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX residual_group ON residual (group_key, end_unix_nano);

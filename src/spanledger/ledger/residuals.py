@@ -1,0 +1,88 @@
+"""Residuals: which groups must be looked at, and under which identities something was posted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from spanledger.core.residual import Leftover
+from spanledger.core.usage import Source
+from spanledger.ledger.database import Database
+from spanledger.ledger.dimensions import Dimensions
+
+_NOTE = """
+INSERT INTO unreconciled (group_key, sender_id, start_unix_nano, end_unix_nano, due_unix_nano) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (group_key) DO UPDATE SET
+    start_unix_nano = min(start_unix_nano, excluded.start_unix_nano),
+    end_unix_nano = max(end_unix_nano, excluded.end_unix_nano)
+"""
+_DUE = """
+SELECT group_key, sender_id, start_unix_nano, end_unix_nano FROM unreconciled WHERE due_unix_nano <= ?
+ORDER BY due_unix_nano, group_key LIMIT ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreconciled:
+    """A group and the time of what came in it. `source` is one of the group's senders."""
+
+    source: Source
+    start_unix_nano: int
+    end_unix_nano: int
+
+
+class ResidualStore:
+    """Groups to reconcile. Writing methods belong inside a transaction."""
+
+    def __init__(self, database: Database, dimensions: Dimensions) -> None:
+        self._connection = database.connection
+        self._senders = dimensions.senders
+
+    def note(self, touched: Mapping[str, Unreconciled], due_unix_nano: int) -> None:
+        """Note what came, by group; what is noted already keeps its time."""
+        rows = [
+            (group, self._senders.id_of(what.source), what.start_unix_nano, what.end_unix_nano, due_unix_nano)
+            for group, what in touched.items()
+        ]
+        self._connection.executemany(_NOTE, rows)
+
+    def due(self, now_unix_nano: int, limit: int) -> list[Unreconciled]:
+        """Groups that it is time for, the oldest first, at most `limit`."""
+        rows = self._connection.execute(_DUE, (now_unix_nano, limit))
+        return [Unreconciled(self._senders.value_of(sender_id), start, end) for _, sender_id, start, end in rows]
+
+    def next_due_unix_nano(self) -> int | None:
+        """When a group will next be due; None when none is noted."""
+        due = self._connection.execute("SELECT min(due_unix_nano) FROM unreconciled").fetchone()[0]
+        return None if due is None else int(due)
+
+    def done(self, groups: Iterable[str]) -> None:
+        """Forget that groups are to be looked at."""
+        self._connection.executemany("DELETE FROM unreconciled WHERE group_key = ?", [(group,) for group in groups])
+
+    def senders_of(self, source: Source) -> list[int]:
+        """Ids of all senders of a source's group."""
+        if source.session_id:
+            rows = self._connection.execute("SELECT id FROM sender WHERE session_id = ?", (source.session_id,))
+        else:
+            rows = self._connection.execute(
+                "SELECT id FROM sender WHERE session_id = '' AND user_id = ? AND resource_digest = ?",
+                (source.user_id, source.resource_digest),
+            )
+        return [int(row[0]) for row in rows]
+
+    def identities(self, group: str, start_unix_nano: int, end_unix_nano: int) -> list[str]:
+        """Identities of residuals whose interval overlaps a time."""
+        rows = self._connection.execute(
+            "SELECT identity FROM residual WHERE group_key = ? AND end_unix_nano > ? AND start_unix_nano < ?",
+            (group, start_unix_nano, end_unix_nano),
+        )
+        return [str(row[0]) for row in rows]
+
+    def keep(self, leftovers: Mapping[str, Leftover]) -> None:
+        """Remember under which identity each leftover is posted."""
+        rows: Sequence[tuple[str, str, int, int]] = [
+            (identity, what.source.group, what.start_unix_nano, what.end_unix_nano)
+            for identity, what in leftovers.items()
+        ]
+        self._connection.executemany("INSERT INTO residual VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
