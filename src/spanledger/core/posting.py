@@ -32,6 +32,8 @@ class Reason(StrEnum):
     """The log event came after the join window had closed."""
     RESIDUAL = "residual"
     """What the client's sums hold beyond the calls has changed: a call or a point came."""
+    REFINED = "refined"
+    """The client's sums, or a gateway's alias seen elsewhere, tell what the record of a call does not."""
     BETTER_RECORD = "better_record"
     """A fuller record of the same signal came; which of two wins does not depend on their order."""
 
@@ -136,6 +138,14 @@ def reconcile(desired: Mapping[str, Charge], latest: Mapping[str, Latest], now_u
             reason = _reason(past.charge, charge)
             postings.append(Posting(charge, past.revision + 1, past.revision, reason, now_unix_nano))
     return postings
+
+
+def correct(last: Latest, charge: Charge, reason: Reason, now_unix_nano: int) -> list[Posting]:
+    """Give the postings that put another charge in the place of a live one."""
+    return [
+        Posting(last.charge, last.revision + 1, last.revision, reason, now_unix_nano),
+        Posting(charge, last.revision + 2, last.revision, reason, now_unix_nano),
+    ]
 
 
 def _reason(old: Charge, new: Charge | None) -> Reason:

@@ -34,7 +34,8 @@ _Sums = dict[QueryClass, Counts]
 class ReceivedCall:
     """A call as the sums should hold it. `asked` is the model of its span, `served` that of its log, if they came.
 
-    `query_class` is `unknown` when the record does not say it in a word that we know.
+    A call without a log whose span names an alias has the model that the alias is known for as `served`. `query_class`
+    is `unknown` when the record does not say it in a word that we know.
     """
 
     identity: str
@@ -53,10 +54,10 @@ class ReceivedCall:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """What a line of an interval holds beyond the calls.
+    """What a line of an interval holds beyond its calls; `counts` are all 0 when it only tells more of a call.
 
-    `cost_picousd` is the client's figure for it when `calls`, whose cost it still contains, are the line's for certain;
-    None when other calls may be in it.
+    `cost_picousd` is the client's figure for the line, its calls included, when `calls` are the line's for certain and
+    all of it; else None.
     """
 
     line: Line
@@ -66,6 +67,14 @@ class Leftover:
     counts: Counts
     cost_picousd: int | None
     calls: tuple[ReceivedCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name asked for that is no model's, and the model that calls under it were served by."""
+
+    asked: str
+    served: str
 
 
 class ModelNames(Protocol):
@@ -80,12 +89,18 @@ class ModelNames(Protocol):
         ...
 
 
-def leftovers(spans: Sequence[Interval], calls: Sequence[ReceivedCall], names: ModelNames) -> list[Leftover]:
-    """Hold calls against the sums of intervals that follow one another; give what is left of each line."""
+def leftovers(
+    spans: Sequence[Interval], calls: Sequence[ReceivedCall], names: ModelNames
+) -> tuple[list[Leftover], set[Alias]]:
+    """Hold calls against the sums of intervals that follow one another.
+
+    Gives what is left of each line, and the aliases that follow from lines without a call and calls without a line.
+    """
     found: list[Leftover] = []
+    aliases: set[Alias] = set()
     for interval, inside in zip(spans, _place(spans, calls), strict=True):
-        found.extend(_of_interval(interval, inside, names))
-    return found
+        found.extend(_of_interval(interval, inside, names, aliases))
+    return found, aliases
 
 
 def near_border(calls: Iterable[ReceivedCall], border_unix_nano: int) -> bool:
@@ -213,34 +228,63 @@ class _Open:
     certain: bool = True
 
 
-def _of_interval(span: Interval, calls: Sequence[ReceivedCall], names: ModelNames) -> list[Leftover]:
-    left = _of_classes(span, calls)
-    if not any(any(counts) for counts in left.values()):
-        return []
+def _of_interval(
+    span: Interval, calls: Sequence[ReceivedCall], names: ModelNames, aliases: set[Alias]
+) -> list[Leftover]:
     found: list[Leftover] = []
-    for query_class, counts in left.items():
+    for query_class, counts in _of_classes(span, calls).items():
         lines = {line: _Open(total.counts, []) for line, total in span.lines.items() if line.query_class is query_class}
-        inside = [call for call in calls if call.query_class is query_class]
-        matched = _take_off(lines, inside, names)
+        if not _tells_anything(lines, counts, calls, names):
+            continue
+        unmatched = _take_off(lines, [call for call in calls if call.query_class is query_class], names)
+        aliases.update(_aliases(lines, unmatched, names))
         _shrink(lines, counts, names)
         for line, open_line in lines.items():
-            if any(open_line.counts):
-                found.append(_leftover(span, line, open_line, certain=matched and open_line.certain))
+            if any(open_line.counts) or any(call.tokens.cache_write_unspecified for call in open_line.calls):
+                certain = open_line.certain and not unmatched
+                found.append(_leftover(span, line, open_line, certain=certain))
     return found
 
 
-def _take_off(lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall], names: ModelNames) -> bool:
-    """Take calls off their lines: by name as asked, by name as served, by equal counts. True when all found one."""
+def _tells_anything(lines: Iterable[Line], left: Counts, calls: Iterable[ReceivedCall], names: ModelNames) -> bool:
+    """Whether there is a residual, a call whose cache writes the sums may tell more of, or an alias to learn."""
+    return (
+        any(left)
+        or any(call.tokens.cache_write_unspecified for call in calls)
+        or any(not names.known(line.model) for line in lines)
+    )
+
+
+def _aliases(lines: Mapping[Line, _Open], unmatched: Sequence[ReceivedCall], names: ModelNames) -> Iterable[Alias]:
+    """What names that are no model's stand for: the one model of all calls that make up such a line to the token."""
+    for line, open_line in lines.items():
+        if not names.known(line.model):
+            yield from _one_served(line.model, open_line.calls)
+    strange = [line for line in lines if not names.known(line.model) and not lines[line].calls]
+    total = Counts()
+    for call in unmatched:
+        total = total.plus(call.counts)
+    if len(strange) == 1 and unmatched and lines[strange[0]].counts == total:
+        yield from _one_served(strange[0].model, unmatched)
+
+
+def _one_served(asked: str, calls: Sequence[ReceivedCall]) -> Iterable[Alias]:
+    served = {call.served for call in calls if call.served}
+    if len(served) == 1:
+        yield Alias(asked, served.pop())
+
+
+def _take_off(lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall], names: ModelNames) -> Sequence[ReceivedCall]:
+    """Take calls off their lines: by name as asked, by name as served, by equal counts; give those that found none."""
     by_asked = [call for call in calls if not _taken(lines, call, [line for line in lines if line.model == call.asked])]
     by_served = [
         call for call in by_asked if not _taken(lines, call, [x for x in lines if names.same(x.model, call.served)])
     ]
-    unmatched = [
+    return [
         call
         for call in by_served
         if not _taken(lines, call, [line for line, open_line in lines.items() if open_line.counts == call.counts])
     ]
-    return not unmatched
 
 
 def _taken(lines: Mapping[Line, _Open], call: ReceivedCall, fits: Sequence[Line]) -> bool:

@@ -46,11 +46,13 @@ class Policy:
 class Settlement:
     """State that a bucket should be in.
 
-    `calls` maps the identity of each record to the identity of its call. `charged` are the sightings to charge.
+    `calls` maps the identity of each record to the identity of its call. `standing` is the best sighting of each call
+    and signal. `charged` are the sightings to charge.
     `wait_until_unix_nano` is when a span's window closes, None when nothing waits.
     """
 
     calls: Mapping[str, str]
+    standing: tuple[Sighting, ...]
     charged: tuple[Sighting, ...]
     wait_until_unix_nano: int | None
 
@@ -66,7 +68,7 @@ def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) ->
     due = {span.record.identity: span.received_unix_nano + policy.join_window_nano for span in lone}
     waits = [at for at in due.values() if at > now_unix_nano]
     charged = (*logs.values(), *(span for span in lone if due[span.record.identity] <= now_unix_nano))
-    return Settlement(calls, charged, min(waits, default=None))
+    return Settlement(calls, (*logs.values(), *spans.values()), charged, min(waits, default=None))
 
 
 def charge_for(sighting: Sighting, book: PriceBook, policy: Policy) -> Charge:

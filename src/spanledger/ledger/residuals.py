@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spanledger.core.residual import Leftover
+from spanledger.core.residual import Alias, Leftover
 from spanledger.core.usage import Source
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
@@ -19,6 +19,11 @@ ON CONFLICT (group_key) DO UPDATE SET
 _DUE = """
 SELECT group_key, sender_id, start_unix_nano, end_unix_nano FROM unreconciled WHERE due_unix_nano <= ?
 ORDER BY due_unix_nano, group_key LIMIT ?
+"""
+_UNPRICED = """
+SELECT posting.sender_id, min(posting.occurred_unix_nano), max(posting.occurred_unix_nano)
+FROM sender CROSS JOIN posting ON posting.sender_id = sender.id
+WHERE sender.user_id = ? AND posting.cost_picousd IS NULL GROUP BY posting.sender_id
 """
 
 
@@ -86,3 +91,24 @@ class ResidualStore:
             for identity, what in leftovers.items()
         ]
         self._connection.executemany("INSERT INTO residual VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+    def aliases(self, user_id: str) -> dict[str, str]:
+        """What a user's aliases stand for; an alias of several models is left out."""
+        rows = self._connection.execute(
+            "SELECT asked, min(served) FROM alias WHERE user_id = ? GROUP BY asked HAVING count(*) = 1", (user_id,)
+        )
+        return {str(asked): str(served) for asked, served in rows}
+
+    def learn(self, user_id: str, aliases: Iterable[Alias]) -> bool:
+        """Keep aliases; True when one was not known."""
+        before = self._connection.total_changes
+        self._connection.executemany(
+            "INSERT INTO alias VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            sorted((user_id, alias.asked, alias.served) for alias in aliases),
+        )
+        return self._connection.total_changes > before
+
+    def unpriced_of(self, user_id: str) -> list[Unreconciled]:
+        """Where something of a user was posted without a price, by sender."""
+        rows = self._connection.execute(_UNPRICED, (user_id,))
+        return [Unreconciled(self._senders.value_of(sender_id), start, end) for sender_id, start, end in rows]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from spanledger.core.control import Interval, increments, intervals
 from spanledger.core.metering import known_class
-from spanledger.core.posting import Charge, reconcile
+from spanledger.core.posting import Charge, Reason, Status, correct, reconcile
 from spanledger.core.pricing import PriceBook
-from spanledger.core.residual import STRADDLE_NANO, Leftover, ReceivedCall, leftovers, near_border
-from spanledger.core.residual_charge import residual_charge
-from spanledger.core.settling import Policy, Sighting, held, settle
+from spanledger.core.residual import STRADDLE_NANO, Alias, Leftover, ReceivedCall, leftovers, near_border
+from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge, with_long_writes
+from spanledger.core.settling import Policy, Sighting, charge_for, held, settle
 from spanledger.core.usage import ControlPoint, Evidence, UsageRecord
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
@@ -21,11 +21,20 @@ _GROUPS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
+class _Call:
+    """A call and the records that stand for it; one at least."""
+
+    received: ReceivedCall
+    log: Sighting | None
+    span: Sighting | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Stretch:
     """A time of a group that can be reconciled by itself: no call in it may lie in an interval outside."""
 
     intervals: Sequence[Interval]
-    calls: Sequence[ReceivedCall]
+    calls: Sequence[_Call]
 
 
 class Reconciler:
@@ -45,7 +54,9 @@ class Reconciler:
         for point in points:
             _touch(touched, Unreconciled(point.source, point.start_unix_nano, point.time_unix_nano))
         if touched:
-            self._ledger.residuals.note(touched, now_unix_nano + self._policy.residual_wait_nano)
+            # No sooner than a lone span is posted, which the sums may tell more of.
+            wait = max(self._policy.residual_wait_nano, self._policy.join_window_nano)
+            self._ledger.residuals.note(touched, now_unix_nano + wait)
 
     def next_due_unix_nano(self) -> int | None:
         """When there will be something to do; None when nothing came."""
@@ -61,35 +72,98 @@ class Reconciler:
 
     def _reconcile(self, what: Unreconciled, now_unix_nano: int) -> None:
         senders = self._ledger.residuals.senders_of(what.source)
-        stretch = self._stretch(senders, what, now_unix_nano)
+        user_id = what.source.user_id
+        aliases = self._ledger.residuals.aliases(user_id)
+        stretch = self._stretch(senders, what, aliases, now_unix_nano)
+        left, learnt = leftovers(stretch.intervals, [call.received for call in stretch.calls], self._names)
+        learnt |= {alias for call in stretch.calls if (alias := self._alias(call)) is not None}
+        if learnt and self._ledger.residuals.learn(user_id, learnt):
+            aliases = self._ledger.residuals.aliases(user_id)
+            self.note_again(self._ledger.residuals.unpriced_of(user_id), now_unix_nano)
+        long = [long_writes(leftover, self._book) for leftover in left]
+        self._post_residuals(what.source.group, stretch, list(zip(left, long, strict=True)), aliases, now_unix_nano)
+        self._refine_spans(stretch.calls, long, aliases, now_unix_nano)
+
+    def note_again(self, where: Iterable[Unreconciled], now_unix_nano: int) -> None:
+        """Note that groups must be looked at again, for something became known that concerns them."""
+        touched: dict[str, Unreconciled] = {}
+        for what in where:
+            _touch(touched, what)
+        self._ledger.residuals.note(touched, now_unix_nano + 1)
+
+    def _alias(self, call: _Call) -> Alias | None:
+        """What the span and the log of one call say of a name that is no model's."""
+        if call.log is None or call.span is None or self._names.known(call.span.record.model):
+            return None
+        return Alias(call.span.record.model, call.log.record.model)
+
+    def _post_residuals(
+        self,
+        group: str,
+        stretch: _Stretch,
+        left: Sequence[tuple[Leftover, LongWrites]],
+        aliases: Aliases,
+        now_unix_nano: int,
+    ) -> None:
         if not stretch.intervals:
             return
         desired: dict[str, Charge] = {}
         kept: dict[str, Leftover] = {}
-        served = {call.asked: call.served for call in stretch.calls if call.asked and call.served}
-        for leftover in leftovers(stretch.intervals, stretch.calls, self._names):
-            occurred = held(leftover.end_unix_nano, now_unix_nano, self._policy.clock_skew_max_nano)
-            charge = residual_charge(leftover, self._book, served, occurred)
-            desired[charge.identity], kept[charge.identity] = charge, leftover
+        for leftover, long in left:
+            if any(leftover.counts):
+                occurred = held(leftover.end_unix_nano, now_unix_nano, self._policy.clock_skew_max_nano)
+                charge = residual_charge(leftover, long, self._book, aliases, occurred)
+                desired[charge.identity], kept[charge.identity] = charge, leftover
         start, end = stretch.intervals[0].start_unix_nano, stretch.intervals[-1].end_unix_nano
-        known = self._ledger.residuals.identities(what.source.group, start, end)
+        known = self._ledger.residuals.identities(group, start, end)
         if not known and not desired:
             return
         latest = self._ledger.postings.latest({*known, *desired})
         self._ledger.postings.add(reconcile(desired, latest, now_unix_nano))
         self._ledger.residuals.keep(kept)
 
-    def _stretch(self, senders: Sequence[int], what: Unreconciled, now_unix_nano: int) -> _Stretch:
+    def _refine_spans(
+        self, calls: Sequence[_Call], long: Iterable[LongWrites], aliases: Aliases, now_unix_nano: int
+    ) -> None:
+        """Correct what stands on a span alone by what the sums tell of its cache writes, and an alias of its model."""
+        shares: dict[str, tuple[int, bool]] = {}
+        for writes in long:
+            shares.update((identity, (count, writes.is_certain)) for identity, count in writes.of_calls.items())
+        spans = {call.received.identity: call.span for call in calls if call.log is None and call.span is not None}
+        latest = self._ledger.postings.latest(spans) if spans else {}
+        for identity, last in latest.items():
+            span = spans[identity]
+            if not last.live or last.charge.record_digest != span.record.digest:
+                continue
+            refined = self._refined(last.charge, span, shares.get(identity), aliases)
+            if refined != last.charge:
+                self._ledger.postings.add(correct(last, refined, Reason.REFINED, now_unix_nano))
+
+    def _refined(self, charge: Charge, span: Sighting, share: tuple[int, bool] | None, aliases: Aliases) -> Charge:
+        record = span.record
+        served = aliases.get(record.model)
+        if charge.status is Status.UNPRICED and served is not None:
+            aliased = replace(span, record=replace(record, model=served))
+            charge = charge_for(aliased, self._book, self._policy)
+        if charge.status is Status.UNPRICED:
+            return charge
+        tokens, is_certain = record.tokens, not record.tokens.cache_write_unspecified
+        if share is not None:
+            tokens, is_certain = with_long_writes(record.tokens, share[0]), share[1]
+        return replace(charge, tokens=tokens, status=Status.EXACT if is_certain else Status.PROVISIONAL)
+
+    def _stretch(self, senders: Sequence[int], what: Unreconciled, aliases: Aliases, now_unix_nano: int) -> _Stretch:
         """Widen a time until no interval and no call that may be on either side of an end is cut."""
         start, end = what.start_unix_nano - STRADDLE_NANO, what.end_unix_nano + STRADDLE_NANO
         while True:
             found = self._intervals(senders, start, end)
             if not found:
-                return _Stretch((), ())
+                return _Stretch((), self._calls(senders, start, end, aliases, now_unix_nano))
             first, last = found[0].start_unix_nano, found[-1].end_unix_nano
-            calls = self._calls(senders, first - STRADDLE_NANO, last + STRADDLE_NANO, now_unix_nano)
-            wanted_start = first - STRADDLE_NANO if near_border(calls, first) else first
-            wanted_end = last + STRADDLE_NANO if near_border(calls, last) else last
+            calls = self._calls(senders, first - STRADDLE_NANO, last + STRADDLE_NANO, aliases, now_unix_nano)
+            received = [call.received for call in calls]
+            wanted_start = first - STRADDLE_NANO if near_border(received, first) else first
+            wanted_end = last + STRADDLE_NANO if near_border(received, last) else last
             if wanted_start >= start and wanted_end <= end:
                 return _Stretch(found, calls)
             start, end = min(start, wanted_start), max(end, wanted_end)
@@ -99,14 +173,14 @@ class Reconciler:
         grown = increments(points, self._ledger.began_unix_nano)
         return intervals(one for one in grown if one.end_unix_nano > start and one.start_unix_nano < end)
 
-    def _calls(self, senders: Sequence[int], start: int, end: int, now_unix_nano: int) -> list[ReceivedCall]:
+    def _calls(self, senders: Sequence[int], start: int, end: int, aliases: Aliases, now_unix_nano: int) -> list[_Call]:
         """Calls that ended in a time, each once; records a little outside of it are looked at for their partners."""
         tolerance = self._policy.join_tolerance_nano
         buckets = self._ledger.evidence.of_senders(senders, start - tolerance, end + tolerance)
-        found: list[ReceivedCall] = []
+        found: list[_Call] = []
         for sightings in buckets.values():
-            found.extend(_calls_of(sightings, self._policy, now_unix_nano))
-        return [call for call in found if start <= call.end_unix_nano <= end]
+            found.extend(_calls_of(sightings, self._policy, aliases, now_unix_nano))
+        return [call for call in found if start <= call.received.end_unix_nano <= end]
 
 
 class _BookNames:
@@ -136,25 +210,26 @@ def _touch(touched: dict[str, Unreconciled], what: Unreconciled) -> None:
     touched[group] = what
 
 
-def _calls_of(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) -> Iterable[ReceivedCall]:
+def _calls_of(sightings: Sequence[Sighting], policy: Policy, aliases: Aliases, now_unix_nano: int) -> Iterable[_Call]:
     """Calls of a bucket, from the records that stand for them."""
-    calls = settle(sightings, policy, now_unix_nano).calls
-    records: dict[str, dict[Evidence, UsageRecord]] = {}
-    for sighting in sightings:
-        records.setdefault(calls[sighting.record.identity], {})[sighting.record.evidence] = sighting.record
-    return [_received_call(identity, of_call) for identity, of_call in records.items()]
+    settlement = settle(sightings, policy, now_unix_nano)
+    of_calls: dict[str, dict[Evidence, Sighting]] = {}
+    for sighting in settlement.standing:
+        of_calls.setdefault(settlement.calls[sighting.record.identity], {})[sighting.record.evidence] = sighting
+    return [_call(identity, by.get(Evidence.LOG), by.get(Evidence.SPAN), aliases) for identity, by in of_calls.items()]
 
 
-def _received_call(identity: str, records: Mapping[Evidence, UsageRecord]) -> ReceivedCall:
-    log, span = records.get(Evidence.LOG), records.get(Evidence.SPAN)
-    record = log or span
-    assert record is not None  # noqa: S101 - a call has at least one record
-    return ReceivedCall(
+def _call(identity: str, log: Sighting | None, span: Sighting | None, aliases: Aliases) -> _Call:
+    standing = log or span
+    assert standing is not None  # noqa: S101 - a call has at least one record
+    record = standing.record
+    received = ReceivedCall(
         identity=identity,
         end_unix_nano=record.time_unix_nano,
-        asked="" if span is None else span.model,
-        served="" if log is None else log.model,
+        asked="" if span is None else span.record.model,
+        served=aliases.get(record.model, "") if log is None else record.model,
         query_class=known_class(record.query_source),
         speed=record.speed,
         tokens=record.tokens,
     )
+    return _Call(received, log, span)
