@@ -20,15 +20,31 @@ INSERT INTO control_point (
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET amount = max(amount, excluded.amount)
 """
-_OF_SENDERS = """
-SELECT
+_COLUMNS = """
     metric, series, start_unix_nano, time_unix_nano, temporality, amount, sender_id, model, query_class, speed,
     token_type
-FROM control_point
-WHERE sender_id IN (SELECT value FROM json_each(?)) AND (
-    (time_unix_nano > ? AND start_unix_nano < ?) OR temporality = ?
-)
 """
+_DELTAS = f"""
+SELECT {_COLUMNS} FROM control_point
+WHERE sender_id IN (SELECT value FROM json_each(:senders)) AND temporality = 'delta'
+    AND time_unix_nano > :start AND start_unix_nano < :end
+"""  # noqa: S608
+# Of a cumulative series: the last point up to the start, those inside, and the first at or after the end.
+_CUMULATIVE = f"""
+WITH touched AS (
+    SELECT DISTINCT metric AS m, series AS s, start_unix_nano AS began FROM control_point
+    WHERE sender_id IN (SELECT value FROM json_each(:senders)) AND temporality = 'cumulative'
+        AND time_unix_nano > :start
+)
+SELECT {_COLUMNS} FROM touched CROSS JOIN control_point
+WHERE metric = m AND series = s AND start_unix_nano = began
+    AND time_unix_nano >= coalesce(
+        (SELECT max(time_unix_nano) FROM control_point WHERE metric = m AND series = s AND start_unix_nano = began
+            AND time_unix_nano <= :start), 0)
+    AND time_unix_nano <= coalesce(
+        (SELECT min(time_unix_nano) FROM control_point WHERE metric = m AND series = s AND start_unix_nano = began
+            AND time_unix_nano >= :end), {2**63 - 1})
+"""  # noqa: S608
 # A cumulative series only rises until it restarts, so its last value from each start is its largest.
 _METRIC_COST = f"""
 SELECT sender_id, query_class, sum(amount / {PICO_PER_USD}), sum(amount % {PICO_PER_USD}) FROM (
@@ -62,12 +78,13 @@ class ControlStore:
         self._connection.executemany(_INSERT, [self._row(point, received_unix_nano) for point in points])
 
     def of_senders(self, sender_ids: Sequence[int], start_unix_nano: int, end_unix_nano: int) -> list[ControlPoint]:
-        """Points of some senders: the deltas that overlap a time, and every cumulative one.
+        """Points of some senders that say what their sums grew by in a time.
 
-        What a cumulative point adds depends on the one before it, however long ago that was.
+        These are the deltas that overlap it, and of each cumulative series the points inside with one on either side.
         """
-        arguments = (json.dumps(list(sender_ids)), start_unix_nano, end_unix_nano, Temporality.CUMULATIVE.value)
-        return [self._point(row) for row in self._connection.execute(_OF_SENDERS, arguments)]
+        when = {"senders": json.dumps(list(sender_ids)), "start": start_unix_nano, "end": end_unix_nano}
+        rows = [*self._connection.execute(_DELTAS, when), *self._connection.execute(_CUMULATIVE, when)]
+        return [self._point(row) for row in rows]
 
     def cost_without_log_picousd(self) -> int:
         """What the clients' cost metric holds beyond their log events, summed over groups where it holds more."""

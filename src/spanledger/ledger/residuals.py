@@ -11,14 +11,14 @@ from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
 
 _NOTE = """
-INSERT INTO unreconciled (group_key, sender_id, start_unix_nano, end_unix_nano, due_unix_nano) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (group_key) DO UPDATE SET
+INSERT INTO unreconciled (due_unix_nano, group_key, sender_id, start_unix_nano, end_unix_nano) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
     start_unix_nano = min(start_unix_nano, excluded.start_unix_nano),
     end_unix_nano = max(end_unix_nano, excluded.end_unix_nano)
 """
 _DUE = """
-SELECT group_key, sender_id, start_unix_nano, end_unix_nano FROM unreconciled WHERE due_unix_nano <= ?
-ORDER BY due_unix_nano, group_key LIMIT ?
+SELECT sender_id, min(start_unix_nano), max(end_unix_nano) FROM unreconciled WHERE due_unix_nano <= ?
+GROUP BY group_key ORDER BY group_key LIMIT ?
 """
 _UNPRICED = """
 SELECT posting.sender_id, min(posting.occurred_unix_nano), max(posting.occurred_unix_nano)
@@ -44,26 +44,29 @@ class ResidualStore:
         self._senders = dimensions.senders
 
     def note(self, touched: Mapping[str, Unreconciled], due_unix_nano: int) -> None:
-        """Note what came, by group; what is noted already keeps its time."""
+        """Note what came, by group."""
         rows = [
-            (group, self._senders.id_of(what.source), what.start_unix_nano, what.end_unix_nano, due_unix_nano)
+            (due_unix_nano, group, self._senders.id_of(what.source), what.start_unix_nano, what.end_unix_nano)
             for group, what in touched.items()
         ]
         self._connection.executemany(_NOTE, rows)
 
     def due(self, now_unix_nano: int, limit: int) -> list[Unreconciled]:
-        """Groups that it is time for, the oldest first, at most `limit`."""
+        """Groups that it is time for, at most `limit`, and all the time that is due of each."""
         rows = self._connection.execute(_DUE, (now_unix_nano, limit))
-        return [Unreconciled(self._senders.value_of(sender_id), start, end) for _, sender_id, start, end in rows]
+        return [Unreconciled(self._senders.value_of(sender_id), start, end) for sender_id, start, end in rows]
 
     def next_due_unix_nano(self) -> int | None:
         """When a group will next be due; None when none is noted."""
         due = self._connection.execute("SELECT min(due_unix_nano) FROM unreconciled").fetchone()[0]
         return None if due is None else int(due)
 
-    def done(self, groups: Iterable[str]) -> None:
-        """Forget that groups are to be looked at."""
-        self._connection.executemany("DELETE FROM unreconciled WHERE group_key = ?", [(group,) for group in groups])
+    def done(self, groups: Iterable[str], now_unix_nano: int) -> None:
+        """Forget that groups are to be looked at now; what is due later stays."""
+        self._connection.executemany(
+            "DELETE FROM unreconciled WHERE group_key = ? AND due_unix_nano <= ?",
+            [(group, now_unix_nano) for group in groups],
+        )
 
     def senders_of(self, source: Source) -> list[int]:
         """Ids of all senders of a source's group."""

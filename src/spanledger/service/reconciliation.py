@@ -12,12 +12,15 @@ from spanledger.core.pricing import PriceBook
 from spanledger.core.residual import STRADDLE_NANO, Alias, Leftover, ReceivedCall, leftovers, near_border
 from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge, with_long_writes
 from spanledger.core.settling import Policy, Sighting, charge_for, held, settle
-from spanledger.core.usage import ControlPoint, Evidence, UsageRecord
+from spanledger.core.usage import ControlPoint, Evidence, Temporality, UsageRecord
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
 
 _GROUPS_MAX = 100
 """Groups that one transaction takes."""
+
+_SLOTS = 2
+"""Looks at a busy group in the time that a record waits for its reconciliation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,14 @@ class Reconciler:
         for record in records:
             _touch(touched, Unreconciled(record.source, record.time_unix_nano, record.time_unix_nano))
         for point in points:
-            _touch(touched, Unreconciled(point.source, point.start_unix_nano, point.time_unix_nano))
+            # What a cumulative point adds begins at the point before it, and ends where the next one's begins.
+            is_delta = point.temporality is Temporality.DELTA
+            start = point.start_unix_nano if is_delta else point.time_unix_nano
+            _touch(touched, Unreconciled(point.source, start, point.time_unix_nano))
         if touched:
             # No sooner than a lone span is posted, which the sums may tell more of.
             wait = max(self._policy.residual_wait_nano, self._policy.join_window_nano)
-            self._ledger.residuals.note(touched, now_unix_nano + wait)
+            self._ledger.residuals.note(touched, _in_slot(now_unix_nano + wait, wait // _SLOTS))
 
     def next_due_unix_nano(self) -> int | None:
         """When there will be something to do; None when nothing came."""
@@ -65,9 +71,9 @@ class Reconciler:
     def advance(self, now_unix_nano: int) -> bool:
         """Reconcile the groups that are due; True when there may be more."""
         due = self._ledger.residuals.due(now_unix_nano, _GROUPS_MAX)
+        self._ledger.residuals.done([what.source.group for what in due], now_unix_nano)
         for what in due:
             self._reconcile(what, now_unix_nano)
-        self._ledger.residuals.done(what.source.group for what in due)
         return len(due) == _GROUPS_MAX
 
     def _reconcile(self, what: Unreconciled, now_unix_nano: int) -> None:
@@ -199,6 +205,11 @@ class _BookNames:
 
     def known(self, name: str) -> bool:
         return self._book.resolve(name).prices is not None
+
+
+def _in_slot(unix_nano: int, slot_nano: int) -> int:
+    """Round a time up, so that what comes within a slot is looked at together."""
+    return unix_nano if slot_nano == 0 else -(-unix_nano // slot_nano) * slot_nano
 
 
 def _touch(touched: dict[str, Unreconciled], what: Unreconciled) -> None:

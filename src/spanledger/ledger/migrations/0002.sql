@@ -7,13 +7,13 @@ CREATE INDEX control_point_sender ON control_point (sender_id, time_unix_nano);
 
 -- Groups in which something came, the time that it is of, and when to look at it.
 CREATE TABLE unreconciled (
-    group_key       TEXT PRIMARY KEY,
+    due_unix_nano   INTEGER NOT NULL,
+    group_key       TEXT NOT NULL,
     sender_id       INTEGER NOT NULL REFERENCES sender, -- one of the group
     start_unix_nano INTEGER NOT NULL,
     end_unix_nano   INTEGER NOT NULL,
-    due_unix_nano   INTEGER NOT NULL
+    PRIMARY KEY (due_unix_nano, group_key)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX unreconciled_due ON unreconciled (due_unix_nano);
 
 -- Identities under which residuals were ever posted, and the interval that they are of.
 CREATE TABLE residual (
