@@ -47,13 +47,14 @@ class Settlement:
     """State that a bucket should be in.
 
     `calls` maps the identity of each record to the identity of its call. `standing` is the best sighting of each call
-    and signal. `charged` are the sightings to charge.
-    `wait_until_unix_nano` is when a span's window closes, None when nothing waits.
+    and signal. `charged` are the sightings to charge, `waiting` those that wait for their log; a clock that steps back can
+    make one wait that was charged, which is no reason to take it back. `wait_until_unix_nano` is when a span's window closes, None when nothing waits.
     """
 
     calls: Mapping[str, str]
     standing: tuple[Sighting, ...]
     charged: tuple[Sighting, ...]
+    waiting: tuple[Sighting, ...]
     wait_until_unix_nano: int | None
 
 
@@ -66,9 +67,10 @@ def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) ->
         calls.update(_pair_by_time(logs.values(), spans.values(), policy.join_tolerance_nano))
     lone = [span for identity, span in spans.items() if calls[identity] not in logs]
     due = {span.record.identity: span.received_unix_nano + policy.join_window_nano for span in lone}
-    waits = [at for at in due.values() if at > now_unix_nano]
+    waiting = tuple(span for span in lone if due[span.record.identity] > now_unix_nano)
     charged = (*logs.values(), *(span for span in lone if due[span.record.identity] <= now_unix_nano))
-    return Settlement(calls, (*logs.values(), *spans.values()), charged, min(waits, default=None))
+    wait_until = min((due[span.record.identity] for span in waiting), default=None)
+    return Settlement(calls, (*logs.values(), *spans.values()), charged, waiting, wait_until)
 
 
 def charge_for(sighting: Sighting, book: PriceBook, policy: Policy) -> Charge:

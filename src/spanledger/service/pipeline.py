@@ -15,7 +15,7 @@ from spanledger.core.batch import Scalar
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.enrichment import attributes_for
 from spanledger.core.metering import Meter
-from spanledger.core.posting import Charge, reconcile
+from spanledger.core.posting import Charge, Posting, reconcile
 from spanledger.core.pricing import PriceBook
 from spanledger.core.settling import Policy, Sighting, charge_for, settle
 from spanledger.core.usage import ControlPoint, Problem, Signal, UsageRecord
@@ -172,22 +172,23 @@ class Pipeline:
         """Bring buckets to the state that their evidence asks for. Only `known` buckets can have postings already."""
         calls: dict[str, str] = {}
         charged: list[Sighting] = []
+        waiting: list[Sighting] = []
         waits: dict[str, int] = {}
         identities: list[str] = []
         for bucket, sightings in evidence.items():
             settlement = settle(sightings, self._options.policy, now_unix_nano)
             calls.update(settlement.calls)
             charged.extend(settlement.charged)
+            waiting.extend(settlement.waiting)
             if bucket in known:
                 identities.extend(settlement.calls)
             if settlement.wait_until_unix_nano is not None:
                 waits[bucket] = settlement.wait_until_unix_nano
         latest = self._ledger.postings.latest(identities) if identities else {}
-        desired: dict[str, Charge] = {}
+        desired = {s.record.identity: latest[s.record.identity].charge for s in waiting if _stands(s, latest)}
         for sighting in charged:
-            last = latest.get(sighting.record.identity)
-            if last is not None and last.live and last.charge.record_digest == sighting.record.digest:
-                desired[sighting.record.identity] = last.charge
+            if _stands(sighting, latest):
+                desired[sighting.record.identity] = latest[sighting.record.identity].charge
             else:
                 desired[sighting.record.identity] = charge_for(sighting, self._book, self._options.policy)
         self._ledger.postings.add(reconcile(desired, latest, now_unix_nano))
@@ -221,6 +222,12 @@ def _fresh(
             seen.add((record.evidence, record.digest))
             fresh.append(Sighting(record, now_unix_nano))
     return fresh
+
+
+def _stands(sighting: Sighting, latest: Mapping[str, Posting]) -> bool:
+    """Whether a record is charged already."""
+    last = latest.get(sighting.record.identity)
+    return last is not None and last.live and last.charge.record_digest == sighting.record.digest
 
 
 def _receipt(prepared: Prepared) -> Receipt:
