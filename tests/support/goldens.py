@@ -75,7 +75,8 @@ def _line(posting: Posting) -> str:
         tokens,
         f"{account.provider}/{account.served_model} {account.query_class} {account.speed} {account.basis}",
         f"user={account.user[:12]} " + " ".join(f"{label}={value}" for label, value in account.labels),
-        charge.price.price_row or f"{charge.price.unpriced_reason}",
+        " ".join([charge.price.price_row or charge.price.unpriced_reason, *charge.price.modifiers]),
+        "no client figure" if charge.verdict is None else charge.verdict.value,
     ]
     if posting.reason is not None:
         parts.append(f"corrects r{posting.corrects}: {posting.reason}")

@@ -21,10 +21,9 @@ from support.splitting import protobuf_body
 CAPTURES = Path(__file__).parent.parent / "captures"
 
 GAPS = {
-    "s07f_fast_mode": "fast inference is not priced yet: unpriced",
-    "s08_bedrock": "regional premiums are not priced yet, and an opaque profile has no price: unpriced",
+    "s08_bedrock": "an opaque profile has no price: unpriced",
 }
-"""Folders whose full cost needs price modifiers, which are not built yet, and why: what they lack is in a table."""
+"""Folders with calls that have no price, and why: what they lack is in a table."""
 
 METRIC_HOLDS_MORE = ("s04d_stream_cut", "s06b_permission_prompts")
 """Folders in which replies were cut or interrupted: what was read of them is in the token metric alone."""

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from fractions import Fraction
+from functools import reduce
 from importlib import resources
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from spanledger.core.errors import ConfigError
-from spanledger.core.money import rate_picousd_per_token
-from spanledger.core.pricing import ModelPrices, PriceBook, PriceRow, Span, clashes
+from spanledger.core.money import factor, parse_usd, rate_picousd_per_token
+from spanledger.core.pricing import (
+    FastPrice,
+    LongPrompt,
+    ModelPrices,
+    Modifier,
+    Multiplier,
+    PriceBook,
+    PriceRow,
+    Span,
+    clashes,
+)
+from spanledger.core.usage import Tokens
 
 NANO_PER_MICRO = 1_000
 _EPOCH_ZONE_HINT = 'give an instant with a zone, quoted: "2026-11-09T00:00:00Z"'
@@ -43,7 +56,23 @@ def _instant(value: object) -> int:
     return whole * 10**9 + instant.microsecond * NANO_PER_MICRO
 
 
+def _factor(value: object) -> Fraction:
+    """Compile a multiplier; an unquoted number has been through a float and is refused."""
+    if not isinstance(value, str):
+        raise ValueError(f'{value!r} is not text: quote factors, as in "1.1"')  # noqa: TRY004 - pydantic reports this
+    return factor(value)
+
+
+def _fee(value: object) -> int:
+    """Compile a flat fee in USD."""
+    if not isinstance(value, str):
+        raise ValueError(f'{value!r} is not text: quote prices, as in "0.01"')  # noqa: TRY004 - pydantic reports this
+    return parse_usd(value)
+
+
 Rate = Annotated[int, BeforeValidator(_rate)]
+Fee = Annotated[int, BeforeValidator(_fee)]
+Factor = Annotated[Fraction, BeforeValidator(_factor), PlainSerializer(str)]
 Instant = Annotated[int, BeforeValidator(_instant)]
 
 
@@ -61,6 +90,13 @@ class Rates(_Model):
     cache_read: Rate
 
 
+class LongPromptRates(_Model):
+    """Rates of a whole call with a longer prompt."""
+
+    above_tokens: int = Field(gt=0)
+    rates: Rates
+
+
 class Price(_Model):
     """A dated row."""
 
@@ -68,14 +104,35 @@ class Price(_Model):
     rates: Rates
     source: str
     checked: str
-    long_prompt_above_tokens: int | None = Field(default=None, gt=0)
+    long_prompt: LongPromptRates | None = None
 
 
-class FastSpan(_Model):
-    """A time in which fast inference has rates of its own."""
+class FastRates(_Model):
+    """Rates of fast inference, from an instant on, until another one."""
 
     since: Instant = Field(alias="from")
     until: Instant | None = None
+    rates: Rates
+
+
+class ModifierRule(_Model):
+    """A multiplier and the models that it applies to; all models of the file when none are named."""
+
+    name: Literal[Modifier.US_RESIDENCY, Modifier.REGIONAL, Modifier.GOVCLOUD, Modifier.BATCH]
+    factor: Factor
+    models: list[str] | None = None
+    since: Instant = Field(default=0, alias="from")
+    until: Instant | None = None
+    source: str
+    checked: str
+
+
+class WebSearch(_Model):
+    """The flat fee of a web search."""
+
+    usd_per_request: Fee
+    source: str
+    checked: str
 
 
 class Model(_Model):
@@ -83,9 +140,7 @@ class Model(_Model):
 
     id: str = Field(min_length=1)
     aliases: list[str] = []
-    regional_premium: bool = False
-    us_residency_premium: bool = False
-    fast: list[FastSpan] = []
+    fast: list[FastRates] = []
     prices: list[Price] = Field(min_length=1)
 
 
@@ -97,6 +152,8 @@ class PriceFile(_Model):
     schema_number: int = Field(alias="schema", ge=1, le=1)
     checked: str
     source: str
+    web_search: WebSearch
+    modifiers: list[ModifierRule] = []
     models: list[Model]
 
 
@@ -106,10 +163,18 @@ def load_price_book(paths: Sequence[Path] | None = None) -> PriceBook:
     Raises:
         ConfigError: every mistake of every file, each with file, model and key.
     """
-    sources = _bundled() if paths is None else _given(paths)
+    return price_book_of(_bundled() if paths is None else _given(paths))
+
+
+def price_book_of(sources: Sequence[tuple[str, str]]) -> PriceBook:
+    """Compile price files, given as pairs of name and text.
+
+    Raises:
+        ConfigError: every mistake of every file, each with file, model and key.
+    """
     problems: list[str] = []
     files = [file for name, text in sources if (file := _parse(name, text, problems)) is not None]
-    models = [_prices(model) for file in files for model in file.models]
+    models = [_prices(file, model) for file in files for model in file.models]
     problems.extend(f"{name}: named by more than one model of the price files" for name in clashes(models))
     if problems:
         raise ConfigError(problems)
@@ -146,11 +211,7 @@ def _parse(name: str, text: str, problems: list[str]) -> PriceFile | None:
     except ValidationError as error:
         problems.extend(f"{name}: {_place(item['loc'], content)}: {_message(item)}" for item in error.errors())
         return None
-    problems.extend(
-        f"{name}: model {model.id}: `from` of its prices must rise from row to row, each once"
-        for model in file.models
-        if not _rises([price.since for price in model.prices])
-    )
+    problems.extend(f"{name}: {fault}" for fault in _faults(file))
     return file
 
 
@@ -176,28 +237,68 @@ def _place(location: tuple[int | str, ...], content: Any) -> str:  # noqa: ANN40
     return ".".join(parts) or "file"
 
 
-def _prices(model: Model) -> ModelPrices:
-    rows = tuple(
-        PriceRow(
-            model=model.id,
-            from_unix_nano=price.since,
-            input=price.rates.input,
-            output=price.rates.output,
-            cache_read=price.rates.cache_read,
-            cache_write_5m=price.rates.cache_write_5m,
-            cache_write_1h=price.rates.cache_write_1h,
-            long_prompt_above_tokens=price.long_prompt_above_tokens,
-        )
-        for price in model.prices
-    )
+def _prices(file: PriceFile, model: Model) -> ModelPrices:
+    fee = file.web_search.usd_per_request
     return ModelPrices(
         id=model.id,
-        rows=rows,
+        rows=tuple(
+            PriceRow(
+                model=model.id,
+                from_unix_nano=price.since,
+                rates=_rates(price.rates, fee),
+                long_prompt=None
+                if price.long_prompt is None
+                else LongPrompt(price.long_prompt.above_tokens, _rates(price.long_prompt.rates, fee)),
+            )
+            for price in model.prices
+        ),
         aliases=tuple(model.aliases),
-        regional_premium=model.regional_premium,
-        us_residency_premium=model.us_residency_premium,
-        fast=tuple(Span(span.since, span.until) for span in model.fast),
+        fast=tuple(FastPrice(Span(fast.since, fast.until), _rates(fast.rates, fee)) for fast in model.fast),
+        multipliers=tuple(
+            Multiplier(rule.name, rule.factor, Span(rule.since, rule.until))
+            for rule in file.modifiers
+            if rule.models is None or model.id in rule.models
+        ),
     )
+
+
+def _rates(rates: Rates, web_search_picousd: int) -> Tokens:
+    """Rates by token class; writes whose time to live is not known take the 5-minute rate."""
+    return Tokens(
+        input=rates.input,
+        output=rates.output,
+        cache_read=rates.cache_read,
+        cache_write_5m=rates.cache_write_5m,
+        cache_write_1h=rates.cache_write_1h,
+        cache_write_unspecified=rates.cache_write_5m,
+        web_search=web_search_picousd,
+    )
+
+
+def _faults(file: PriceFile) -> Iterator[str]:
+    """What is wrong between the parts of a file that are right each by itself."""
+    ids = {model.id for model in file.models}
+    for rule in file.modifiers:
+        for name in sorted(set(rule.models or ()) - ids):
+            yield f"modifier {rule.name.value}: {name} is no model of this file"
+    for model in file.models:
+        if not _rises([price.since for price in model.prices]):
+            yield f"model {model.id}: `from` of its prices must rise from row to row, each once"
+        yield from _too_fine(_prices(file, model))
+
+
+def _too_fine(prices: ModelPrices) -> Iterator[str]:
+    """Rates that some combination of multipliers makes finer than money is counted in."""
+    blocks = [row.rates for row in prices.rows]
+    blocks += [row.long_prompt.rates for row in prices.rows if row.long_prompt is not None]
+    blocks += [fast.rates for fast in prices.fast]
+    for size in range(1, len(prices.multipliers) + 1):
+        for several in combinations(prices.multipliers, size):
+            for rates in blocks:
+                try:
+                    reduce(lambda scaled, multiplier: multiplier.applied_to(scaled), several, rates)
+                except ValueError as error:
+                    yield f"model {prices.id}: {error}"
 
 
 def _book_id(files: Sequence[PriceFile]) -> str:

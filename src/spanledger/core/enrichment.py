@@ -22,7 +22,7 @@ def attributes_for(record: UsageRecord, charge: Charge | None, *, gen_ai_cost: b
         attributes.update(_usage(record.tokens))
     if charge is None:
         return attributes
-    if record.evidence is Evidence.SPAN and charge.evidence is Evidence.LOG:
+    if record.evidence is Evidence.SPAN and charge.evidence is not Evidence.SPAN:
         attributes[Out.RESPONSE_MODEL] = charge.account.served_model
     attributes |= {
         Out.STATUS: charge.status.value,
@@ -30,6 +30,8 @@ def attributes_for(record: UsageRecord, charge: Charge | None, *, gen_ai_cost: b
         Out.BASIS: charge.account.basis.value,
         Out.PRICE_BOOK: charge.price.price_book,
     }
+    if charge.verdict is not None:
+        attributes[Out.VERDICT] = charge.verdict.value
     if charge.client_cost_picousd is not None:
         attributes[Out.CLIENT_USD] = format_usd(charge.client_cost_picousd)
     cost_center = dict(charge.account.labels).get(Out.COST_CENTER.removeprefix("spanledger."), UNALLOCATED)

@@ -6,12 +6,12 @@ a span without tokens, and names differ between signals (`agent:custom` in the l
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
 from spanledger.core.batch import Attributes, Batch, LogData, PointData, Scalar, SpanData
+from spanledger.core.digest import digest_of
 from spanledger.core.modelid import ProviderForm, normalise
 from spanledger.core.money import PICO_PER_USD, picousd_from_reported
 from spanledger.core.semconv import METRIC_CLIENT_COST, In
@@ -127,7 +127,7 @@ class _Senders:
         """Digest of a whole resource; the batch keeps its mapping alive, so its id names it."""
         digest = self._resource_digests.get(id(resource))
         if digest is None:
-            digest = self._resource_digests[id(resource)] = _digest(_canonical(resource))
+            digest = self._resource_digests[id(resource)] = digest_of(_canonical(resource))
         return digest
 
     def source(self, resource: Attributes, attributes: Attributes) -> tuple[Source, str]:
@@ -147,7 +147,7 @@ class _Senders:
         )
         known = self._sources.get(facts)
         if known is None:
-            known = self._sources[facts] = (self._make(facts), _digest(*facts))
+            known = self._sources[facts] = (self._make(facts), digest_of(*facts))
         return known
 
     def _make(self, facts: tuple[str, ...]) -> Source:
@@ -191,6 +191,7 @@ def _log(log: LogData, senders: _Senders) -> UsageRecord:
         client_cost_picousd=cost,
         trace_id=log.trace_id,
         parent_span_id=log.span_id,
+        duration_milliseconds=_duration(attributes),
         **_context(attributes),
     )
 
@@ -221,6 +222,7 @@ def _span(span: SpanData, senders: _Senders) -> UsageRecord | None:
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_span_id=span.parent_span_id,
+        duration_milliseconds=_duration(attributes),
         **_context(attributes),
     )
 
@@ -231,7 +233,7 @@ def _point(point: PointData, senders: _Senders) -> ControlPoint:
     source, _ = senders.source(point.resource, attributes)
     return ControlPoint(
         metric=point.metric,
-        series=_digest(source.resource_digest, _canonical(attributes)),
+        series=digest_of(source.resource_digest, _canonical(attributes)),
         start_unix_nano=point.start_unix_nano,
         time_unix_nano=point.time_unix_nano,
         temporality=point.temporality,
@@ -323,14 +325,14 @@ def _name_call(
     """
     facts = [f"{key}={attributes[key]}" for key in _DIGESTED if key in attributes]
     request_id = _text(attributes, In.REQUEST_ID)
-    digest = _digest(evidence, request_id, repr(tokens), *joint, own, str(time_unix_nano), *facts)
+    digest = digest_of(evidence, request_id, repr(tokens), *joint, own, str(time_unix_nano), *facts)
     if request_id:
         return _CallName(request_id, request_id, digest)
     identity = f"{evidence}:{digest}"
     if not all(joint):
         return _CallName(identity, identity, digest)
     counts = f"{tokens.input},{tokens.output},{tokens.cache_read},{tokens.cache_write}"
-    return _CallName(identity, "join:" + _digest(*joint, counts), digest)
+    return _CallName(identity, "join:" + digest_of(*joint, counts), digest)
 
 
 def _tokens(attributes: Attributes) -> Tokens:
@@ -345,6 +347,14 @@ def _tokens(attributes: Attributes) -> Tokens:
         cache_write_1h=cache_write_1h,
         cache_write_unspecified=max(0, cache_write - cache_write_5m - cache_write_1h),
     )
+
+
+def _duration(attributes: Attributes) -> int:
+    """How long the call took; a record is not refused for it."""
+    try:
+        return _count(attributes, In.DURATION_MS)
+    except UnreadableRecordError:
+        return 0
 
 
 def _provider(attributes: Attributes) -> Provider:
@@ -416,7 +426,3 @@ def _text(attributes: Attributes, key: str) -> str:
 
 def _canonical(attributes: Attributes) -> str:
     return repr(sorted((key, str(value)) for key, value in attributes.items()))
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.blake2b("\x00".join(parts).encode(), digest_size=16).hexdigest()

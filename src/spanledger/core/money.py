@@ -7,6 +7,7 @@ sums never round (design §3.4). Floats enter here from the wire and leave only 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from fractions import Fraction
 
 PICO_PER_USD = 10**12
 """Pico-USD in one USD."""
@@ -34,6 +35,20 @@ def rate_picousd_per_token(usd_per_mtok: str) -> int:
 def rate_usd_per_mtok(picousd_per_token: int) -> str:
     """Print a compiled rate as USD per million tokens, exact, without trailing zeros."""
     return _plain(Decimal(picousd_per_token).scaleb(-6, _CONTEXT))
+
+
+def factor(text: str) -> Fraction:
+    """Read a factor, a decimal string such as "1.1".
+
+    Raises:
+        ValueError: not a finite, non-negative decimal.
+    """
+    return Fraction(_finite_decimal(text))
+
+
+def factor_text(value: Fraction) -> str:
+    """Print a factor that has a finite decimal form: `1.1`."""
+    return _plain(_CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator)))
 
 
 def format_usd(picousd: int) -> str:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from spanledger.core.attribution import Account
 from spanledger.core.usage import Evidence, Source, Tokens
+from spanledger.core.verdict import Verdict
 
 
 class Status(StrEnum):
@@ -21,7 +22,8 @@ class Status(StrEnum):
     PROVISIONAL = "provisional"
     """From a span alone: right but for the time to live of its cache writes, taken at the 5-minute rate."""
     LOWER_BOUND = "lower_bound"
-    """Cache writes without their time to live, at the 5-minute rate, the lowest possible."""
+    """The lowest possible: cache writes without their time to live are at the 5-minute rate, an unknown region is the
+    global one."""
     UNPRICED = "unpriced"
 
 
@@ -40,13 +42,17 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What rated a charge: rates in pico-USD per token in the order of `Tokens`, or the reason that there are none."""
+    """What rated a charge: rates in pico-USD per token in the order of `Tokens`, or the reason that there are none.
+
+    `modifiers` tell what the rates of the row were changed by (`fast`, `us_residency x1.1`).
+    """
 
     price_book: str
     price_row: str = ""
     rates: tuple[int, ...] | None = None
     unpriced_reason: str = ""
     unpriced_detail: str = ""
+    modifiers: tuple[str, ...] = ()
 
     def amounts(self, tokens: Tokens) -> tuple[int, ...] | None:
         """Cost by token class in pico-USD; None when unpriced. Linear: sums of tokens give sums of cost."""
@@ -62,7 +68,10 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What a call costs and why. `record_digest` names the record of evidence that the figures are taken from."""
+    """What a call costs and why. `record_digest` names the record of evidence that the figures are taken from.
+
+    `verdict` says why the client's figure is what it is; None without one.
+    """
 
     identity: str
     record_digest: str
@@ -74,16 +83,12 @@ class Charge:
     tokens: Tokens
     client_cost_picousd: int | None
     occurred_unix_nano: int
+    verdict: Verdict | None = None
 
     @property
     def cost_picousd(self) -> int | None:
         """Our price; None when unpriced."""
         return self.price.cost_picousd(self.tokens)
-
-    @property
-    def requests(self) -> int:
-        """Calls that this is the charge of: one, but none for a residual, which is tokens of who knows how many."""
-        return int(self.evidence is not Evidence.METRIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +131,7 @@ def reconcile(desired: Mapping[str, Charge], latest: Mapping[str, Latest], now_u
         charge = desired.get(identity)
         if not last.live or (charge is not None and charge.record_digest == last.charge.record_digest):
             continue
-        reason = _reason(last.charge, charge)
-        postings.append(Posting(last.charge, last.revision + 1, last.revision, reason, now_unix_nano))
-        if charge is not None:
-            postings.append(Posting(charge, last.revision + 2, last.revision, reason, now_unix_nano))
+        postings.extend(correct(last, charge, _reason(last.charge, charge), now_unix_nano))
     for identity, charge in desired.items():
         past = latest.get(identity)
         if past is None:
@@ -140,17 +142,17 @@ def reconcile(desired: Mapping[str, Charge], latest: Mapping[str, Latest], now_u
     return postings
 
 
-def correct(last: Latest, charge: Charge, reason: Reason, now_unix_nano: int) -> list[Posting]:
-    """Give the postings that put another charge in the place of a live one."""
-    return [
-        Posting(last.charge, last.revision + 1, last.revision, reason, now_unix_nano),
-        Posting(charge, last.revision + 2, last.revision, reason, now_unix_nano),
-    ]
+def correct(last: Latest, charge: Charge | None, reason: Reason, now_unix_nano: int) -> list[Posting]:
+    """Give the postings that take a live charge back and put another, if any, in its place."""
+    taken_back = Posting(last.charge, last.revision + 1, last.revision, reason, now_unix_nano)
+    if charge is None:
+        return [taken_back]
+    return [taken_back, Posting(charge, last.revision + 2, last.revision, reason, now_unix_nano)]
 
 
 def _reason(old: Charge, new: Charge | None) -> Reason:
     if old.evidence is Evidence.METRIC:
         return Reason.RESIDUAL
-    if old.evidence is Evidence.SPAN and (new is None or new.evidence is Evidence.LOG):
+    if old.evidence is Evidence.SPAN and (new is None or new.evidence is not Evidence.SPAN):
         return Reason.LATE_LOG
     return Reason.BETTER_RECORD

@@ -1,4 +1,4 @@
-"""The price book: dated rows of compiled rates, found by exact name and instant."""
+"""The price book: dated rows of compiled rates, found by exact name and instant, and what multiplies them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
+from fractions import Fraction
 
 from spanledger.core.modelid import ModelName, normalise, without_date
 from spanledger.core.usage import Tokens
@@ -14,36 +16,21 @@ NANO_PER_SECOND = 10**9
 _NAMES_MAX = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRow:
-    """Rates of one model from an instant on, in pico-USD per token. Prompts above the limit have other rates."""
+class Modifier(StrEnum):
+    """What makes a call cost other than the plain rates of its row."""
 
-    model: str
-    from_unix_nano: int
-    input: int
-    output: int
-    cache_read: int
-    cache_write_5m: int
-    cache_write_1h: int
-    long_prompt_above_tokens: int | None = None
-
-    @property
-    def id(self) -> str:
-        """Name of the row: model and the instant that it holds from."""
-        since = datetime.fromtimestamp(self.from_unix_nano // NANO_PER_SECOND, tz=UTC)
-        return f"{self.model}@{since:%Y-%m-%dT%H:%M:%SZ}"
-
-    @property
-    def rates(self) -> Tokens:
-        """Rate of each token class. Writes whose time to live is not known take the 5-minute rate."""
-        return Tokens(
-            input=self.input,
-            output=self.output,
-            cache_read=self.cache_read,
-            cache_write_5m=self.cache_write_5m,
-            cache_write_1h=self.cache_write_1h,
-            cache_write_unspecified=self.cache_write_5m,
-        )
+    FAST = "fast"
+    """Fast inference: rates of its own."""
+    LONG_PROMPT = "long_prompt"
+    """A prompt above the row's limit: rates of its own for the whole call."""
+    US_RESIDENCY = "us_residency"
+    """Inference kept in the United States (`inference_geo`): a multiplier."""
+    REGIONAL = "regional"
+    """A Bedrock geographic or in-region profile, a Vertex region: a multiplier."""
+    GOVCLOUD = "govcloud"
+    """AWS GovCloud: a multiplier in the place of the regional one."""
+    BATCH = "batch"
+    """The Batch API: a multiplier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +48,82 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelPrices:
-    """All that a price book says of a model; rows by instant, ascending.
+class LongPrompt:
+    """Rates of a whole call whose prompt (input, cache reads and cache writes) is longer than a limit."""
 
-    `regional_premium` and `us_residency_premium` say that regional endpoints and US residency cost more than the rows;
-    `fast` when fast inference has rates of its own.
+    above_tokens: int
+    rates: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class FastPrice:
+    """Rates of fast inference and when they hold; a long prompt does not change them."""
+
+    span: Span
+    rates: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplier:
+    """A factor on the rates of all token classes, and when it holds. Flat fees such as web searches are not in it."""
+
+    modifier: Modifier
+    factor: Fraction
+    span: Span
+
+    def applied_to(self, rates: Tokens) -> Tokens:
+        """Rates times the factor.
+
+        Raises:
+            ValueError: a rate would be finer than one pico-USD.
+        """
+        scaled = [rate * self.factor for rate in rates]
+        if any(rate.denominator != 1 for rate in scaled):
+            raise ValueError(f"{self.modifier} x{self.factor} makes a rate finer than one pico-USD per token")
+        return Tokens(*(rate.numerator for rate in scaled))._replace(web_search=rates.web_search)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """Rates of one model from an instant on: pico-USD per token of each class, and per web search.
+
+    Writes whose time to live is not known have the 5-minute rate.
     """
+
+    model: str
+    from_unix_nano: int
+    rates: Tokens
+    long_prompt: LongPrompt | None = None
+
+    @property
+    def id(self) -> str:
+        """Name of the row: model and the instant that it holds from."""
+        since = datetime.fromtimestamp(self.from_unix_nano // NANO_PER_SECOND, tz=UTC)
+        return f"{self.model}@{since:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPrices:
+    """All that a price book says of a model; rows by instant, ascending."""
 
     id: str
     rows: tuple[PriceRow, ...]
     aliases: tuple[str, ...] = ()
-    regional_premium: bool = False
-    us_residency_premium: bool = False
-    fast: tuple[Span, ...] = ()
+    fast: tuple[FastPrice, ...] = ()
+    multipliers: tuple[Multiplier, ...] = ()
 
     def row_at(self, at_unix_nano: int) -> PriceRow | None:
         """The row that holds at an instant; None before the first."""
         place = bisect_right(self.rows, at_unix_nano, key=lambda row: row.from_unix_nano)
         return self.rows[place - 1] if place else None
 
-    def fast_at(self, at_unix_nano: int) -> bool:
-        """Whether fast inference has a rate of its own at an instant."""
-        return any(span.holds(at_unix_nano) for span in self.fast)
+    def fast_rates_at(self, at_unix_nano: int) -> Tokens | None:
+        """Rates of fast inference at an instant; None when it has none of its own then."""
+        return next((price.rates for price in self.fast if price.span.holds(at_unix_nano)), None)
+
+    def multiplier_at(self, modifier: Modifier, at_unix_nano: int) -> Multiplier | None:
+        """The multiplier of a kind at an instant; None when the model has none."""
+        return next((m for m in self.multipliers if m.modifier is modifier and m.span.holds(at_unix_nano)), None)
 
 
 @dataclass(frozen=True, slots=True)

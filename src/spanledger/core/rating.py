@@ -1,16 +1,22 @@
-"""Rating: tokens times the rates of a price row, or the reason why there is no price.
+"""Rating: tokens times the rates of a price row and what modifies them, or the reason why there is no price.
 
-What would change the price and is not supported is refused here (`unpriced`), so that no figure is silently wrong.
+What would change the price and is not known is a bound or refused here (`unpriced`): no figure is silently wrong.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
+from math import prod
 
 from spanledger.core.modelid import ModelName
-from spanledger.core.pricing import ModelPrices, PriceBook, PriceRow
+from spanledger.core.money import factor_text
+from spanledger.core.pricing import ModelPrices, Modifier, Multiplier, PriceBook, PriceRow
 from spanledger.core.usage import Provider, Speed, Tokens
+
+_FAST_PROVIDERS = (Provider.ANTHROPIC, Provider.ANTHROPIC_AWS)
+_RESIDENCY_PROVIDERS = (Provider.ANTHROPIC, Provider.ANTHROPIC_AWS, Provider.FOUNDRY)
 
 
 class UnpricedReason(StrEnum):
@@ -20,12 +26,17 @@ class UnpricedReason(StrEnum):
     OPAQUE_PROFILE = "opaque_profile"
     UNKNOWN_PROVIDER = "unknown_provider"
     NO_PRICE_YET = "no_price_at_that_time"
-    LONG_PROMPT = "long_prompt"
     FAST = "fast"
-    REGIONAL = "regional_premium"
-    US_RESIDENCY = "us_residency"
     BATCH = "batch"
-    WEB_SEARCH = "web_search"
+
+
+class Bound(StrEnum):
+    """Why a price is a lower bound."""
+
+    CACHE_WRITE_TTL = "cache_write_ttl"
+    """Cache writes without their time to live took the 5-minute rate, the lower one."""
+    REGION = "region"
+    """The region of the endpoint is not known: the price of the global one, the lower one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +66,34 @@ class RatingInput:
 class Rated:
     """A price. `model` is the canonical id; `amounts` are pico-USD in the order of `Tokens`.
 
-    `lower_bound` says that cache writes without a time to live took the 5-minute rate, the lower one.
+    `base` are the rates that the row, or its fast or long-prompt block (`block`), gives; `rates` are these times the
+    `multipliers`: what a token costs. `bounds` tell why the price may be higher; it is exact when there are none.
     """
 
     model: str
     row: PriceRow
+    base: Tokens
+    block: Modifier | None
+    multipliers: tuple[Multiplier, ...]
+    rates: Tokens
     amounts: tuple[int, ...]
-    lower_bound: bool
+    bounds: tuple[Bound, ...]
 
     @property
     def cost_picousd(self) -> int:
         """Cost of all classes together."""
         return sum(self.amounts)
+
+    @property
+    def factor(self) -> Fraction:
+        """Product of the multipliers."""
+        return prod((one.factor for one in self.multipliers), start=Fraction(1))
+
+    @property
+    def modifiers(self) -> tuple[str, ...]:
+        """What the plain rates of the row were changed by, for people: `fast`, `us_residency x1.1`."""
+        named = () if self.block is None else (self.block.value,)
+        return (*named, *(f"{one.modifier.value} x{factor_text(one.factor)}" for one in self.multipliers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +115,23 @@ def rate(book: PriceBook, call: RatingInput) -> Rated | Unpriced:
     prices = resolved.prices
     if prices is None:
         return _unknown(call.model, resolved.name)
+    if call.provider is Provider.OTHER:
+        detail = "the telemetry names a provider without known prices"
+        return Unpriced(prices.id, UnpricedReason.UNKNOWN_PROVIDER, detail)
     row = prices.row_at(call.at_unix_nano)
-    refusal = _refusal(prices, row, resolved.name, call)
-    if refusal is not None or row is None:
-        reason, detail = refusal or (UnpricedReason.NO_PRICE_YET, _before_first_row(prices))
-        return Unpriced(prices.id, reason, detail)
-    amounts = tuple(count * rate for count, rate in zip(call.tokens, row.rates, strict=True))
-    lower_bound = call.tokens.cache_write_unspecified > 0 and row.cache_write_1h != row.cache_write_5m
-    return Rated(prices.id, row, amounts, lower_bound)
+    if row is None:
+        return Unpriced(prices.id, UnpricedReason.NO_PRICE_YET, _before_first_row(prices))
+    block, base = _block(prices, row, call)
+    if block is Modifier.FAST and (refusal := _fast_refusal(call)) is not None:
+        return Unpriced(prices.id, *refusal)
+    multipliers, bounds = _multipliers(prices, resolved.name, call)
+    rates = base
+    for multiplier in multipliers:
+        rates = multiplier.applied_to(rates)
+    if call.tokens.cache_write_unspecified and rates.cache_write_1h != rates.cache_write_5m:
+        bounds = (Bound.CACHE_WRITE_TTL, *bounds)
+    amounts = tuple(count * rate for count, rate in zip(call.tokens, rates, strict=True))
+    return Rated(prices.id, row, base, block, multipliers, rates, amounts, bounds)
 
 
 def _unknown(raw: str, name: ModelName) -> Unpriced:
@@ -111,34 +147,52 @@ def _before_first_row(prices: ModelPrices) -> str:
     return f"the first price of {prices.id} holds from {prices.rows[0].id.partition('@')[2]}"
 
 
-def _refusal(
-    prices: ModelPrices, row: PriceRow | None, name: ModelName, call: RatingInput
-) -> tuple[UnpricedReason, str] | None:
-    """What keeps the list rate from being right, and what to do about it; None when it is right."""
-    if call.provider is Provider.OTHER:
-        return UnpricedReason.UNKNOWN_PROVIDER, "the telemetry names a provider without known prices"
-    if row is None:
-        return UnpricedReason.NO_PRICE_YET, _before_first_row(prices)
+def _block(prices: ModelPrices, row: PriceRow, call: RatingInput) -> tuple[Modifier | None, Tokens]:
+    """Rates before multipliers. Fast inference has none for long prompts; without rates of its own it is standard."""
+    fast = prices.fast_rates_at(call.at_unix_nano) if call.speed is Speed.FAST else None
+    if fast is not None:
+        return Modifier.FAST, fast
+    if row.long_prompt is not None and call.prompt > row.long_prompt.above_tokens:
+        return Modifier.LONG_PROMPT, row.long_prompt.rates
+    return None, row.rates
+
+
+def _fast_refusal(call: RatingInput) -> tuple[UnpricedReason, str] | None:
+    if call.provider not in _FAST_PROVIDERS:
+        return UnpricedReason.FAST, f"no price of fast inference is known at {call.provider}"
     if call.batch:
-        return UnpricedReason.BATCH, "batch prices are not supported yet"
-    if call.tokens.web_search:
-        return UnpricedReason.WEB_SEARCH, "web searches are not priced yet"
-    if call.speed is Speed.FAST and prices.fast_at(call.at_unix_nano):
-        return UnpricedReason.FAST, "prices of fast inference are not supported yet"
-    if row.long_prompt_above_tokens is not None and call.prompt > row.long_prompt_above_tokens:
-        return UnpricedReason.LONG_PROMPT, f"prices above {row.long_prompt_above_tokens} tokens are not supported yet"
-    if prices.us_residency_premium and call.inference_geo.lower() == "us":
-        return UnpricedReason.US_RESIDENCY, "prices of US residency are not supported yet"
-    if prices.regional_premium and not _at_global_rate(name, call):
-        return UnpricedReason.REGIONAL, "regional prices are not supported yet, or the region is not known"
+        return UnpricedReason.BATCH, "fast inference has no batch price"
     return None
 
 
-def _at_global_rate(name: ModelName, call: RatingInput) -> bool:
+def _multipliers(
+    prices: ModelPrices, name: ModelName, call: RatingInput
+) -> tuple[tuple[Multiplier, ...], tuple[Bound, ...]]:
+    """What multiplies the rates of a call, and what is not known of it."""
+    wanted: list[Modifier] = []
+    bounds: tuple[Bound, ...] = ()
+    if call.inference_geo.lower() == "us" and call.provider in _RESIDENCY_PROVIDERS:
+        wanted.append(Modifier.US_RESIDENCY)
+    if call.provider is Provider.VERTEX and not call.region:
+        unknown = prices.multiplier_at(Modifier.REGIONAL, call.at_unix_nano) is not None
+        bounds = (Bound.REGION,) if unknown else ()
+    elif (place := _place(name, call)) is not None:
+        wanted.append(place)
+    if call.batch:
+        wanted.append(Modifier.BATCH)
+    found = (prices.multiplier_at(modifier, call.at_unix_nano) for modifier in wanted)
+    return tuple(one for one in found if one is not None), bounds
+
+
+def _place(name: ModelName, call: RatingInput) -> Modifier | None:
+    """What the place of the endpoint makes dearer."""
+    region = call.region.lower()
     match call.provider:
-        case Provider.BEDROCK:
-            return name.profile == "global"
-        case Provider.VERTEX:
-            return call.region.lower() == "global"
+        case Provider.BEDROCK if name.profile == "us-gov" or region.startswith("us-gov"):
+            return Modifier.GOVCLOUD
+        case Provider.BEDROCK if name.profile != "global":
+            return Modifier.REGIONAL
+        case Provider.VERTEX if region != "global":
+            return Modifier.REGIONAL
         case _:
-            return True
+            return None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spanledger.core.attribution import account_of
+from spanledger.core.client_prices import ClientPricing
+from spanledger.core.digest import digest_of
 from spanledger.core.posting import Charge, Status
-from spanledger.core.pricing import PriceBook, PriceRow
+from spanledger.core.pricing import PriceBook
 from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
 from spanledger.core.residual import Leftover
-from spanledger.core.settling import price_of
+from spanledger.core.settling import Prices, price_of
 from spanledger.core.usage import Evidence, Speed, Tokens
+from spanledger.core.verdict import with_long_writes
 
 _NOISE_PICOUSD = 1_000
 """The client sums its costs in doubles: what its figures can be off by."""
@@ -35,27 +37,34 @@ class LongWrites:
     is_certain: bool = False
 
 
-def long_writes(leftover: Leftover, book: PriceBook) -> LongWrites:
+def long_writes(leftover: Leftover, prices: Prices) -> LongWrites:
     """Tell the time to live of a line's cache writes by the client's cost of the line, where it comes out even.
 
     The cost says how many tokens of all were written for an hour; they are taken from the calls first, in order of
-    time, so that the sum is right whichever call it was.
+    time, so that the sum is right whichever call it was. Of the ways in which the client's version may price just one
+    must come out even, or all alike.
     """
-    row = _row(leftover, book)
-    short = _all_short(leftover, book)
-    if row is None or short is None or leftover.cost_picousd is None:
-        return LongWrites()
+    ways = prices.clients.ways(prices.book, leftover.source.client_version, leftover.line.model)
+    found = [told for way in ways if (told := _long_writes(leftover, way)) is not None]
+    return found[0] if found and all(told == found[0] for told in found) else LongWrites()
+
+
+def _long_writes(leftover: Leftover, way: ClientPricing) -> LongWrites | None:
+    rates = way.rates(_asked(leftover, leftover.line.model, leftover.end_unix_nano, Tokens(), leftover.line.speed))
+    short = _all_short(leftover, way)
+    if rates is None or short is None or leftover.cost_picousd is None:
+        return None
     open_calls = sorted(
         (call for call in leftover.calls if call.tokens.cache_write_unspecified),
         key=lambda call: (call.end_unix_nano, call.identity),
     )
     writes = leftover.counts.cache_write + sum(call.tokens.cache_write_unspecified for call in open_calls)
-    step = row.cache_write_1h - row.cache_write_5m
+    step = rates.cache_write_1h - rates.cache_write_5m
     if not step:
         return LongWrites(known=True, is_certain=True)
     long, noise = divmod(leftover.cost_picousd - short + _NOISE_PICOUSD, step)
     if noise > 2 * _NOISE_PICOUSD or not 0 <= long <= writes:
-        return LongWrites()
+        return None
     shares: dict[str, int] = {}
     rest = long
     for call in open_calls:
@@ -109,58 +118,34 @@ def residual_charge(
     )
 
 
-def with_long_writes(tokens: Tokens, long: int) -> Tokens:
-    """Tokens whose cache writes are told apart: so many for an hour, the others for five minutes."""
-    open_writes = tokens.cache_write_unspecified
-    return tokens._replace(
-        cache_write_5m=tokens.cache_write_5m + open_writes - long,
-        cache_write_1h=tokens.cache_write_1h + long,
-        cache_write_unspecified=0,
-    )
-
-
 def _status(outcome: Rated | Unpriced, tokens: Tokens, long: LongWrites) -> Status:
     if isinstance(outcome, Unpriced):
         return Status.UNPRICED
-    limit = outcome.row.long_prompt_above_tokens
-    may_be_long = limit is not None and tokens.prompt > limit
+    band = outcome.row.long_prompt
+    may_be_long = outcome.block is None and band is not None and tokens.prompt > band.above_tokens
     is_open = tokens.cache_write > 0 and not long.is_certain
     return Status.LOWER_BOUND if may_be_long or is_open else Status.EXACT
 
 
-def _row(leftover: Leftover, book: PriceBook) -> PriceRow | None:
-    """Price row of a line's model; None for an alias, for the client prices that as another model."""
-    prices = book.resolve(leftover.line.model).prices
-    return None if prices is None else prices.row_at(leftover.end_unix_nano)
-
-
-def _all_short(leftover: Leftover, book: PriceBook) -> int | None:
-    """List price of a line, its calls included, had all open cache writes been for five minutes."""
-    counts = leftover.counts
+def _all_short(leftover: Leftover, way: ClientPricing) -> int | None:
+    """What a client says of a line, its calls included, had all open cache writes been for five minutes."""
+    line, counts = leftover.line, leftover.counts
     tokens = Tokens(counts.input, counts.output, counts.cache_read, cache_write_5m=counts.cache_write)
-    prices = [_list_price(leftover, leftover.line.model, leftover.end_unix_nano, tokens, leftover.line.speed, book)]
+    asked = [_asked(leftover, line.model, leftover.end_unix_nano, tokens, line.speed)] if any(tokens) else []
     for call in leftover.calls:
         model = call.served or call.asked
-        short = with_long_writes(call.tokens, 0)
-        prices.append(_list_price(leftover, model, call.end_unix_nano, short, call.speed, book))
-    known = [price for price in prices if price is not None]
-    return sum(known) if len(known) == len(prices) else None
+        asked.append(_asked(leftover, model, call.end_unix_nano, with_long_writes(call.tokens, 0), call.speed))
+    costs = [way.cost_picousd(call) for call in asked]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
 
 
-def _list_price(
-    leftover: Leftover, model: str, at_unix_nano: int, tokens: Tokens, speed: Speed, book: PriceBook
-) -> int | None:
-    if not any(tokens):
-        return 0
-    match rate(book, RatingInput(leftover.source.provider, model, at_unix_nano, tokens, speed)):
-        case Rated(cost_picousd=cost):
-            return cost
-        case Unpriced():
-            return None
+def _asked(leftover: Leftover, model: str, at_unix_nano: int, tokens: Tokens, speed: Speed) -> RatingInput:
+    return RatingInput(leftover.source.provider, model, at_unix_nano, tokens, speed)
 
 
 def _digest(leftover: Leftover, *more: str) -> str:
     line = leftover.line
     when: Sequence[str] = (str(leftover.start_unix_nano), str(leftover.end_unix_nano))
     parts = (leftover.source.group, line.model, line.query_class, line.speed, *when, *more)
-    return hashlib.blake2b("\x00".join(parts).encode(), digest_size=16).hexdigest()
+    return digest_of(*parts)

@@ -32,6 +32,7 @@ class In(StrEnum):
     CACHE_READ_TOKENS = "cache_read_tokens"
     COST_USD = "cost_usd"
     COST_USD_MICROS = "cost_usd_micros"
+    DURATION_MS = "duration_ms"
     EFFORT = "effort"
     EVENT_NAME = "event.name"
     EVENT_SEQUENCE = "event.sequence"
@@ -95,6 +96,7 @@ class Out(StrEnum):
     CLIENT_USD = "spanledger.cost.client_usd"
     STATUS = "spanledger.status"
     EVIDENCE = "spanledger.evidence"
+    VERDICT = "spanledger.verdict"
     BASIS = "spanledger.basis"
     PRICE_BOOK = "spanledger.price_book"
     PRICE_ROW = "spanledger.price_row"
@@ -114,7 +116,19 @@ ATTRIBUTES: tuple[AttributeSpec, ...] = (
     AttributeSpec(Out.LIST_USD, "string", On.SPAN_AND_LOG, "Our price at list rates, an exact decimal."),
     AttributeSpec(Out.CLIENT_USD, "string", On.SPAN_AND_LOG, "What the client said that the call cost."),
     AttributeSpec(Out.STATUS, "string", On.SPAN_AND_LOG, "`exact`, `provisional`, `lower_bound` or `unpriced`."),
-    AttributeSpec(Out.EVIDENCE, "string", On.SPAN_AND_LOG, "The signal that the figure stands on: `log` or `span`."),
+    AttributeSpec(
+        Out.EVIDENCE,
+        "string",
+        On.SPAN_AND_LOG,
+        "What the figure stands on: `log`, `span`, or `inferred`: the log and a fact that its cost gives away.",
+    ),
+    AttributeSpec(
+        Out.VERDICT,
+        "string",
+        On.SPAN_AND_LOG,
+        "Why the client's figure is what it is: `equal`, `client_table`, `unknown_model`, `managed_rates`, "
+        "`regional_premium`, `inferred_facts` or `unexplained`.",
+    ),
     AttributeSpec(Out.BASIS, "string", On.SPAN_AND_LOG, "`billed`, `notional` (covered by a plan) or `unknown`."),
     AttributeSpec(Out.PRICE_BOOK, "string", On.SPAN_AND_LOG, "Version of the price book that priced the call."),
     AttributeSpec(

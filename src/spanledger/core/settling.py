@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spanledger.core.attribution import account_of
+from spanledger.core.client_prices import ClientPrices
 from spanledger.core.posting import Charge, Price, Status
 from spanledger.core.pricing import PriceBook
 from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
 from spanledger.core.usage import Evidence, UsageRecord
+from spanledger.core.verdict import judge
 
 NANO_PER_SECOND = 10**9
 
@@ -47,8 +49,9 @@ class Settlement:
     """State that a bucket should be in.
 
     `calls` maps the identity of each record to the identity of its call. `standing` is the best sighting of each call
-    and signal. `charged` are the sightings to charge, `waiting` those that wait for their log; a clock that steps back can
-    make one wait that was charged, which is no reason to take it back. `wait_until_unix_nano` is when a span's window closes, None when nothing waits.
+    and signal. `charged` are the sightings to charge, `waiting` those that wait for their log; a clock that steps back
+    can make one wait that was charged, which is no reason to take it back. `wait_until_unix_nano` is when a span's
+    window closes, None when nothing waits.
     """
 
     calls: Mapping[str, str]
@@ -73,24 +76,39 @@ def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) ->
     return Settlement(calls, (*logs.values(), *spans.values()), charged, waiting, wait_until)
 
 
-def charge_for(sighting: Sighting, book: PriceBook, policy: Policy) -> Charge:
-    """Rate and attribute the record that a call is charged from."""
-    record = sighting.record
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The price book, and how clients price."""
+
+    book: PriceBook
+    clients: ClientPrices
+
+
+def charge_for(sighting: Sighting, prices: Prices, policy: Policy) -> Charge:
+    """Rate and attribute the record that a call is charged from.
+
+    Where its cost figure gives away a fact that the record does not state, the fact is taken (evidence `inferred`).
+    """
+    record, book = sighting.record, prices.book
     occurred = held(record.time_unix_nano, sighting.received_unix_nano, policy.clock_skew_max_nano)
-    outcome = rate(
-        book,
-        RatingInput(
-            provider=record.source.provider,
-            model=record.model,
-            at_unix_nano=occurred,
-            tokens=record.tokens,
-            speed=record.speed,
-        ),
+    call = RatingInput(
+        provider=record.source.provider,
+        model=record.model,
+        at_unix_nano=occurred,
+        tokens=record.tokens,
+        speed=record.speed,
     )
+    judgement = None
+    if record.client_cost_picousd is not None:
+        version = record.source.client_version
+        judgement = judge(book, prices.clients, version, call, record.client_cost_picousd)
+        call = judgement.call
+    inferred = judgement is not None and judgement.inferred
+    outcome = rate(book, call)
     return Charge(
         identity=record.identity,
         record_digest=record.digest,
-        evidence=record.evidence,
+        evidence=Evidence.INFERRED if inferred else record.evidence,
         status=_status(record, outcome),
         source=record.source,
         account=account_of(
@@ -98,12 +116,13 @@ def charge_for(sighting: Sighting, book: PriceBook, policy: Policy) -> Charge:
             model=outcome.model,
             served_model=record.model,
             query_class=record.query_class,
-            speed=record.speed,
+            speed=call.speed,
         ),
         price=price_of(book, outcome),
-        tokens=record.tokens,
+        tokens=call.tokens,
         client_cost_picousd=record.client_cost_picousd,
         occurred_unix_nano=occurred,
+        verdict=None if judgement is None else judgement.verdict,
     )
 
 
@@ -154,13 +173,13 @@ def _status(record: UsageRecord, outcome: Rated | Unpriced) -> Status:
         return Status.UNPRICED
     if record.evidence is Evidence.SPAN:
         return Status.PROVISIONAL
-    return Status.LOWER_BOUND if outcome.lower_bound else Status.EXACT
+    return Status.LOWER_BOUND if outcome.bounds else Status.EXACT
 
 
 def price_of(book: PriceBook, outcome: Rated | Unpriced) -> Price:
     """Say what rated a charge."""
     match outcome:
-        case Rated(row=row):
-            return Price(book.id, row.id, row.rates)
+        case Rated(row=row, rates=rates, modifiers=modifiers):
+            return Price(book.id, row.id, rates, modifiers=modifiers)
         case Unpriced(reason=reason, detail=detail):
             return Price(book.id, unpriced_reason=reason, unpriced_detail=detail)

@@ -92,6 +92,8 @@ class Evidence(StrEnum):
 
     LOG = "log"
     SPAN = "span"
+    INFERRED = "inferred"
+    """The log, with a fact that only its cost figure gives away; see `core.verdict`."""
     METRIC = "metric"
     """Residual: the client's sums hold it, no record of a call does."""
 
@@ -171,6 +173,7 @@ class UsageRecord:
     skill_name: str = ""
     mcp_server_name: str = ""
     mcp_tool_name: str = ""
+    duration_milliseconds: int = 0
     digest: str = ""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from spanledger.core.money import PICO_PER_USD
 from spanledger.core.semconv import METRIC_CLIENT_COST
-from spanledger.core.usage import ControlPoint, Evidence, QueryClass, Source, Speed, Temporality
+from spanledger.core.usage import ControlPoint, Evidence, QueryClass, Speed, Temporality
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
 
@@ -59,11 +59,11 @@ SELECT
     posting.sender_id, account.query_class,
     coalesce(sum(client_cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(client_cost_picousd % {PICO_PER_USD}), 0)
 FROM posting JOIN account ON account.id = posting.account_id
-WHERE posting.evidence = :log GROUP BY posting.sender_id, account.query_class
+WHERE posting.evidence IN (:log, :inferred) GROUP BY posting.sender_id, account.query_class
 """  # noqa: S608
 
-Group = tuple[str, str, QueryClass]
-"""Session, or resource and user where there is none; and query class: within it calls and points are comparable."""
+Group = tuple[str, QueryClass]
+"""Group of a sender and query class: within it calls and points are comparable."""
 
 
 class ControlStore:
@@ -96,15 +96,13 @@ class ControlStore:
         }
         for sender_id, query_class, whole, rest in self._connection.execute(_METRIC_COST, arguments):
             held[self._group(sender_id, query_class)] += whole * PICO_PER_USD + rest
-        for sender_id, query_class, whole, rest in self._connection.execute(_LOG_COST, {"log": Evidence.LOG.value}):
+        logs = {"log": Evidence.LOG.value, "inferred": Evidence.INFERRED.value}
+        for sender_id, query_class, whole, rest in self._connection.execute(_LOG_COST, logs):
             held[self._group(sender_id, query_class)] -= whole * PICO_PER_USD + rest
         return sum(amount for amount in held.values() if amount > 0)
 
     def _group(self, sender_id: int, query_class: str) -> Group:
-        source: Source = self._senders.value_of(sender_id)
-        if source.session_id:
-            return (source.session_id, "", QueryClass(query_class))
-        return (source.resource_digest, source.user, QueryClass(query_class))
+        return (self._senders.value_of(sender_id).group, QueryClass(query_class))
 
     def _point(self, row: Sequence[Any]) -> ControlPoint:
         metric, series, start, time, temporality, amount, sender_id, model, query_class, speed, token_type = row

@@ -14,12 +14,12 @@ BUSY_TIMEOUT_SECONDS = 10.0
 
 
 class Database:
-    """One connection to a ledger file, used by one thread at a time, and the only one that writes.
+    """One connection to a ledger file, used by one thread at a time; with its lock the only one that writes.
 
     WAL with `synchronous=FULL`: what a transaction committed survives a kill and a power failure.
     """
 
-    def __init__(self, connection: sqlite3.Connection, lock: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, lock: sqlite3.Connection | None) -> None:
         self.connection = connection
         self._lock = lock
         self._on_rollback: list[Callable[[], None]] = []
@@ -58,10 +58,32 @@ class Database:
             raise
         return cls(connection, lock)
 
+    @classmethod
+    def read(cls, path: Path) -> Database:
+        """Open a ledger file for reading, beside the process that writes it, if one does.
+
+        Raises:
+            ConfigError: there is none, it is not one, or its schema is not this version's.
+        """
+        if not path.is_file():
+            raise ConfigError([f"ledger {path}: there is none; name it with --ledger or ledger.path"])
+        connection = _connect(path, BUSY_TIMEOUT_SECONDS)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        except sqlite3.Error as error:
+            connection.close()
+            raise ConfigError([f"ledger {path}: cannot be read: {error}"]) from None
+        if version != len(_migrations()):
+            connection.close()
+            raise ConfigError([f"ledger {path}: has schema {version}, not this version's; open it with serve first"])
+        return cls(connection, None)
+
     def close(self) -> None:
         """Close the connection and let another process have the ledger; what is committed stays."""
         self.connection.close()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Register what must forget its memory of rows when a transaction is undone."""

@@ -14,6 +14,8 @@ from spanledger.ledger.database import Database
 MEMORY_ROWS_MAX = 20_000
 """Rows that a dimension remembers; beyond that it starts afresh and asks the database again."""
 
+_MODIFIER_MARK = ", "
+
 Columns = tuple[str, ...]
 T = TypeVar("T")
 
@@ -85,7 +87,7 @@ _ACCOUNT_COLUMNS = (
     *("basis", "user", "provider", "model", "served_model"),
     *("query_class", "speed", "client_version", "labels"),
 )
-_PRICE_COLUMNS = ("price_book", "price_row", "rates", "unpriced_reason", "unpriced_detail")
+_PRICE_COLUMNS = ("price_book", "price_row", "rates", "unpriced_reason", "unpriced_detail", "modifiers")
 
 
 class Dimensions:
@@ -176,9 +178,17 @@ def _account(row: Columns) -> Account:
 
 def _price_row(price: Price) -> Columns:
     rates = "" if price.rates is None else json.dumps(price.rates, separators=(",", ":"))
-    return (price.price_book, price.price_row, rates, price.unpriced_reason, price.unpriced_detail)
+    reason, detail = price.unpriced_reason, price.unpriced_detail
+    return (price.price_book, price.price_row, rates, reason, detail, _MODIFIER_MARK.join(price.modifiers))
 
 
 def _price(row: Columns) -> Price:
-    price_book, price_row, rates, reason, detail = row
-    return Price(price_book, price_row, tuple(json.loads(rates)) if rates else None, reason, detail)
+    price_book, price_row, rates, reason, detail, modifiers = row
+    return Price(
+        price_book,
+        price_row,
+        tuple(json.loads(rates)) if rates else None,
+        reason,
+        detail,
+        tuple(modifiers.split(_MODIFIER_MARK)) if modifiers else (),
+    )

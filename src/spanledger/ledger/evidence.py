@@ -17,14 +17,14 @@ INSERT INTO evidence (
     bucket, signal, digest, identity, sender_id, call_kind_id,
     input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
     time_unix_nano, client_cost_picousd, request_id, trace_id, span_id, parent_span_id, prompt_id, agent_id,
-    received_unix_nano
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    received_unix_nano, duration_milliseconds
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _COLUMNS = """
     bucket, signal, digest, identity, sender_id, call_kind_id,
     input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
     time_unix_nano, client_cost_picousd, request_id, trace_id, span_id, parent_span_id, prompt_id, agent_id,
-    received_unix_nano
+    received_unix_nano, duration_milliseconds
 """
 _OF_BUCKETS = f"SELECT {_COLUMNS} FROM evidence WHERE bucket IN (SELECT value FROM json_each(?))"  # noqa: S608
 _OF_SENDERS = f"""
@@ -50,6 +50,14 @@ class EvidenceStore:
     ) -> dict[str, list[Sighting]]:
         """Sightings of some senders whose time, on the client's clock, lies in a time; by bucket."""
         return self._by_bucket(_OF_SENDERS, (json.dumps(list(sender_ids)), start_unix_nano, end_unix_nano))
+
+    def named(self, name: str) -> list[Sighting]:
+        """Sightings of the call with a request id; for a call without one, of the bucket that its identity is in."""
+        found = self.of_buckets([name])
+        if not found:
+            rows = self._connection.execute("SELECT DISTINCT bucket FROM evidence WHERE identity = ?", (name,))
+            found = self.of_buckets([row[0] for row in rows])
+        return [sighting for sightings in found.values() for sighting in sightings]
 
     def add(self, sightings: Sequence[Sighting]) -> None:
         """Store sightings that are not there yet.
@@ -119,6 +127,7 @@ class EvidenceStore:
             record.prompt_id,
             record.agent_id,
             sighting.received_unix_nano,
+            record.duration_milliseconds,
         )
 
     def _sighting(self, row: Sequence[Any]) -> Sighting:
@@ -135,7 +144,8 @@ class EvidenceStore:
             mcp_tool_name,
         ) = self._call_kinds.value_of(call_kind_id)
         tokens, facts = figures[: len(Tokens._fields)], figures[len(Tokens._fields) :]
-        time, client_cost, request_id, trace_id, span_id, parent_span_id, prompt_id, agent_id, received = facts
+        time, client_cost, request_id, trace_id, span_id, parent_span_id, prompt_id, agent_id, *rest = facts
+        received, duration = rest
         record = UsageRecord(
             evidence=Evidence(signal),
             identity=identity,
@@ -160,5 +170,6 @@ class EvidenceStore:
             skill_name=skill_name,
             mcp_server_name=mcp_server_name,
             mcp_tool_name=mcp_tool_name,
+            duration_milliseconds=duration,
         )
         return Sighting(record, received)

@@ -38,7 +38,19 @@ class Ledger:
         Raises:
             ConfigError: see `Database.open`.
         """
-        database = Database.open(path)
+        return cls._of(Database.open(path), max_series)
+
+    @classmethod
+    def read(cls, path: Path) -> Ledger:
+        """Open a ledger file for reading only, whoever else writes it.
+
+        Raises:
+            ConfigError: see `Database.read`.
+        """
+        return cls._of(Database.read(path), 0)
+
+    @classmethod
+    def _of(cls, database: Database, max_series: int) -> Ledger:
         dimensions = Dimensions(database)
         return cls(
             database=database,

@@ -9,6 +9,7 @@ from typing import Any
 from spanledger.core.money import PICO_PER_USD
 from spanledger.core.posting import Charge, Latest, Posting, Reason, Status
 from spanledger.core.usage import Evidence, Tokens
+from spanledger.core.verdict import Verdict
 from spanledger.core.views import PostingTotal
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
@@ -17,13 +18,13 @@ _INSERT = """
 INSERT INTO posting (
     identity, revision, corrects, reason, status, evidence, record_digest, sender_id, account_id, price_id,
     input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
-    cost_picousd, client_cost_picousd, occurred_unix_nano, posted_unix_nano
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    cost_picousd, client_cost_picousd, occurred_unix_nano, posted_unix_nano, verdict
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _COLUMNS = """
     identity, revision, corrects, reason, status, evidence, record_digest, sender_id, account_id, price_id,
     input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
-    client_cost_picousd, occurred_unix_nano, posted_unix_nano
+    client_cost_picousd, occurred_unix_nano, posted_unix_nano, verdict
 """
 _LATEST = f"""
 SELECT {_COLUMNS} FROM posting
@@ -69,6 +70,10 @@ class PostingStore:
             found[posting.charge.identity] = Latest(posting.revision, posting.charge)
         return found
 
+    def of(self, identity: str) -> list[Posting]:
+        """Every posting of an identity, in order."""
+        return [self._posting(row) for row in self._connection.execute(_LATEST, (json.dumps([identity]),))]
+
     def all(self) -> Iterator[Posting]:
         """Every posting, by the time of the call."""
         for row in self._connection.execute(_ALL):
@@ -109,12 +114,13 @@ class PostingStore:
             None if client_cost is None else sign * client_cost,
             charge.occurred_unix_nano,
             posting.posted_unix_nano,
+            "" if charge.verdict is None else charge.verdict.value,
         )
 
     def _posting(self, row: Sequence[Any]) -> Posting:
         identity, revision, corrects, reason, status, evidence, digest, sender_id, account_id, price_id, *figures = row
         sign = -1 if revision % 2 else 1
-        *tokens, client_cost, occurred, posted = figures
+        *tokens, client_cost, occurred, posted, verdict = figures
         charge = Charge(
             identity=identity,
             record_digest=digest,
@@ -126,6 +132,7 @@ class PostingStore:
             tokens=Tokens(*(sign * count for count in tokens)),
             client_cost_picousd=None if client_cost is None else sign * client_cost,
             occurred_unix_nano=occurred,
+            verdict=Verdict(verdict) if verdict else None,
         )
         return Posting(charge, revision, corrects, Reason(reason) if reason else None, posted)
 

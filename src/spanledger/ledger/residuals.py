@@ -27,6 +27,9 @@ WHERE sender.user_id = ? AND posting.cost_picousd IS NULL GROUP BY posting.sende
 """
 
 
+_FOREVER = 2**63 - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Unreconciled:
     """A group and the time of what came in it. `source` is one of the group's senders."""
@@ -86,6 +89,11 @@ class ResidualStore:
             (group, start_unix_nano, end_unix_nano),
         )
         return [str(row[0]) for row in rows]
+
+    def of_session(self, session_id: str) -> tuple[list[int], list[str]]:
+        """Senders of a session, and identities of every residual ever posted for it."""
+        source = Source(session_id=session_id)
+        return self.senders_of(source), self.identities(source.group, 0, _FOREVER)
 
     def keep(self, leftovers: Mapping[str, Leftover]) -> None:
         """Remember under which identity each leftover is posted."""

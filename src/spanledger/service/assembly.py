@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from spanledger.config.clients import load_client_prices
 from spanledger.config.prices import load_price_book
 from spanledger.config.settings import Settings
 from spanledger.core.metering import Meter
-from spanledger.core.settling import NANO_PER_SECOND, Policy
+from spanledger.core.settling import NANO_PER_SECOND, Policy, Prices
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.decode import require_fast_protobuf
 from spanledger.service.pipeline import Options, Pipeline
@@ -34,7 +35,7 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool) -> Parts:
     ledger = Ledger.open(ledger_path, max_series=settings.metrics.max_series)
     meter = Meter(settings.metrics.resource_labels)
     options = Options(policy_of(settings), forward=forward, gen_ai_cost=settings.attributes.gen_ai_cost)
-    return Parts(ledger, meter, Pipeline(ledger, book, meter, options))
+    return Parts(ledger, meter, Pipeline(ledger, Prices(book, load_client_prices()), meter, options))
 
 
 def policy_of(settings: Settings) -> Policy:

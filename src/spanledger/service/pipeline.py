@@ -15,9 +15,8 @@ from spanledger.core.batch import Scalar
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.enrichment import attributes_for
 from spanledger.core.metering import Meter
-from spanledger.core.posting import Charge, Posting, reconcile
-from spanledger.core.pricing import PriceBook
-from spanledger.core.settling import Policy, Sighting, charge_for, settle
+from spanledger.core.posting import Charge, Latest, reconcile
+from spanledger.core.settling import Policy, Prices, Sighting, charge_for, settle
 from spanledger.core.usage import ControlPoint, Problem, Signal, UsageRecord
 from spanledger.core.views import series_increments
 from spanledger.ledger.ledger import Ledger
@@ -98,12 +97,12 @@ def prepare(delivery: Delivery, meter: Meter) -> Prepared:
 class Pipeline:
     """Books deliveries in a ledger. One thread at a time; the clock is an argument (Unix nanoseconds)."""
 
-    def __init__(self, ledger: Ledger, book: PriceBook, meter: Meter, options: Options) -> None:
+    def __init__(self, ledger: Ledger, prices: Prices, meter: Meter, options: Options) -> None:
         self._ledger = ledger
-        self._book = book
+        self._prices = prices
         self._meter = meter
         self._options = options
-        self._reconciler = Reconciler(ledger, book, options.policy)
+        self._reconciler = Reconciler(ledger, prices, options.policy)
 
     def accept(self, group: Sequence[Prepared], now_unix_nano: int) -> Accepted:
         """Make a group of deliveries durable: evidence, postings, control points and outbox in one transaction."""
@@ -190,7 +189,7 @@ class Pipeline:
             if _stands(sighting, latest):
                 desired[sighting.record.identity] = latest[sighting.record.identity].charge
             else:
-                desired[sighting.record.identity] = charge_for(sighting, self._book, self._options.policy)
+                desired[sighting.record.identity] = charge_for(sighting, self._prices, self._options.policy)
         self._ledger.postings.add(reconcile(desired, latest, now_unix_nano))
         self._ledger.evidence.stop_waiting(known - waits.keys())
         self._ledger.evidence.wait(waits)
@@ -224,7 +223,7 @@ def _fresh(
     return fresh
 
 
-def _stands(sighting: Sighting, latest: Mapping[str, Posting]) -> bool:
+def _stands(sighting: Sighting, latest: Mapping[str, Latest]) -> bool:
     """Whether a record is charged already."""
     last = latest.get(sighting.record.identity)
     return last is not None and last.live and last.charge.record_digest == sighting.record.digest

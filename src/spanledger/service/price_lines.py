@@ -7,10 +7,10 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from spanledger.config.prices import Instant
-from spanledger.core.money import format_usd, rate_usd_per_mtok
+from spanledger.core.money import factor_text, format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Status
-from spanledger.core.pricing import PriceBook, PriceRow
-from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
+from spanledger.core.pricing import PriceBook
+from spanledger.core.rating import Bound, Rated, RatingInput, Unpriced, rate
 from spanledger.core.usage import Provider, Speed, TokenClass, Tokens
 
 Json = dict[str, object]
@@ -23,6 +23,10 @@ _RATED_CLASSES = (
     TokenClass.CACHE_WRITE_1H,
     TokenClass.CACHE_READ,
 )
+_BOUNDS = {
+    Bound.CACHE_WRITE_TTL: "cache writes without a time to live are taken at the 5-minute rate",
+    Bound.REGION: "the region is not known: the price of the global endpoint is taken",
+}
 _COUNT_MAX = 2**53
 _SPEEDS = {"standard": Speed.STANDARD, "normal": Speed.STANDARD, "fast": Speed.FAST, None: Speed.STANDARD}
 _BOOKED_PROVIDERS = {provider.value: provider for provider in Provider if provider is not Provider.OTHER}
@@ -124,10 +128,9 @@ def rate_line(line: str | bytes, book: PriceBook) -> Json:
     match outcome:
         case Unpriced(reason=reason, detail=detail):
             return _answer(call.id, Status.UNPRICED, book, reason=f"{reason}: {detail}")
-        case Rated(row=row, cost_picousd=cost, lower_bound=lower_bound):
-            status = Status.LOWER_BOUND if lower_bound else Status.EXACT
-            reason = "cache writes without a time to live are taken at the 5-minute rate" if lower_bound else ""
-            return _answer(call.id, status, book, cost_picousd=cost, row=row, reason=reason)
+        case Rated() as rated:
+            status = Status.LOWER_BOUND if rated.bounds else Status.EXACT
+            return _answer(call.id, status, book, rated=rated, reason="; ".join(map(_BOUNDS.__getitem__, rated.bounds)))
 
 
 def _answer(
@@ -135,24 +138,23 @@ def _answer(
     status: str,
     book: PriceBook,
     *,
-    cost_picousd: int | None = None,
-    row: PriceRow | None = None,
+    rated: Rated | None = None,
     reason: str,
 ) -> Json:
     return {
         "id": call_id,
         "status": str(status),
-        "usd": None if cost_picousd is None else format_usd(cost_picousd),
-        "rates_usd_per_mtok": None if row is None else _rates(row),
-        "modifier": "1",
-        "price_row": None if row is None else row.id,
+        "usd": None if rated is None else format_usd(rated.cost_picousd),
+        "rates_usd_per_mtok": None if rated is None else _rates(rated.base),
+        "modifier": "1" if rated is None else factor_text(rated.factor),
+        "price_row": None if rated is None else rated.row.id,
         "price_book": book.id,
         "reason": reason or None,
     }
 
 
-def _rates(row: PriceRow) -> dict[str, str]:
-    return {name.value: rate_usd_per_mtok(getattr(row.rates, name.value)) for name in _RATED_CLASSES}
+def _rates(rates: Tokens) -> dict[str, str]:
+    return {name.value: rate_usd_per_mtok(getattr(rates, name.value)) for name in _RATED_CLASSES}
 
 
 def _id_of(line: str | bytes) -> str | int | None:

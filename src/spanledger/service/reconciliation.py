@@ -10,9 +10,10 @@ from spanledger.core.metering import known_class
 from spanledger.core.posting import Charge, Reason, Status, correct, reconcile
 from spanledger.core.pricing import PriceBook
 from spanledger.core.residual import STRADDLE_NANO, Alias, Leftover, ReceivedCall, leftovers, near_border
-from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge, with_long_writes
-from spanledger.core.settling import Policy, Sighting, charge_for, held, settle
+from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge
+from spanledger.core.settling import Policy, Prices, Sighting, charge_for, held, settle
 from spanledger.core.usage import ControlPoint, Evidence, Temporality, UsageRecord
+from spanledger.core.verdict import with_long_writes
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
 
@@ -43,10 +44,10 @@ class _Stretch:
 class Reconciler:
     """Posts residuals. One thread at a time, inside the pipeline's transactions."""
 
-    def __init__(self, ledger: Ledger, book: PriceBook, policy: Policy) -> None:
+    def __init__(self, ledger: Ledger, prices: Prices, policy: Policy) -> None:
         self._ledger = ledger
-        self._names = _BookNames(book)
-        self._book = book
+        self._names = _BookNames(prices.book)
+        self._prices = prices
         self._policy = policy
 
     def note(self, records: Iterable[UsageRecord], points: Iterable[ControlPoint], now_unix_nano: int) -> None:
@@ -85,12 +86,12 @@ class Reconciler:
         learnt |= {alias for call in stretch.calls if (alias := self._alias(call)) is not None}
         if learnt and self._ledger.residuals.learn(user_id, learnt):
             aliases = self._ledger.residuals.aliases(user_id)
-            self.note_again(self._ledger.residuals.unpriced_of(user_id), now_unix_nano)
-        long = [long_writes(leftover, self._book) for leftover in left]
+            self._note_again(self._ledger.residuals.unpriced_of(user_id), now_unix_nano)
+        long = [long_writes(leftover, self._prices) for leftover in left]
         self._post_residuals(what.source.group, stretch, list(zip(left, long, strict=True)), aliases, now_unix_nano)
         self._refine_spans(stretch.calls, long, aliases, now_unix_nano)
 
-    def note_again(self, where: Iterable[Unreconciled], now_unix_nano: int) -> None:
+    def _note_again(self, where: Iterable[Unreconciled], now_unix_nano: int) -> None:
         """Note that groups must be looked at again, for something became known that concerns them."""
         touched: dict[str, Unreconciled] = {}
         for what in where:
@@ -118,7 +119,7 @@ class Reconciler:
         for leftover, long in left:
             if any(leftover.counts):
                 occurred = held(leftover.end_unix_nano, now_unix_nano, self._policy.clock_skew_max_nano)
-                charge = residual_charge(leftover, long, self._book, aliases, occurred)
+                charge = residual_charge(leftover, long, self._prices.book, aliases, occurred)
                 desired[charge.identity], kept[charge.identity] = charge, leftover
         start, end = stretch.intervals[0].start_unix_nano, stretch.intervals[-1].end_unix_nano
         known = self._ledger.residuals.identities(group, start, end)
@@ -150,7 +151,7 @@ class Reconciler:
         served = aliases.get(record.model)
         if charge.status is Status.UNPRICED and served is not None:
             aliased = replace(span, record=replace(record, model=served))
-            charge = charge_for(aliased, self._book, self._policy)
+            charge = charge_for(aliased, self._prices, self._policy)
         if charge.status is Status.UNPRICED:
             return charge
         tokens, is_certain = record.tokens, not record.tokens.cache_write_unspecified

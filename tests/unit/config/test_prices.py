@@ -16,6 +16,7 @@ name: mine
 version: "1"
 checked: "2026-11-20"
 source: contract
+web_search: {usd_per_request: "0.01", source: contract, checked: "2026-11-20"}
 models:
   - id: model-a
     aliases: [model-alias]

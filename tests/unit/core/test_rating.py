@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
 from spanledger.config.prices import load_price_book
-from spanledger.core.rating import Rated, RatingInput, Unpriced, UnpricedReason, rate
+from spanledger.core.rating import Bound, Rated, RatingInput, Unpriced, UnpricedReason, rate
 from spanledger.core.usage import Provider, Speed, Tokens
 
 BOOK = load_price_book()
@@ -40,14 +41,14 @@ def test_each_class_has_its_own_rate() -> None:
     expected = {8_000_000, 10 * 40_000_000, 100 * 200_000, 1000 * 10_000_000, 10_000 * 16_000_000, 0}
     assert set(rated.amounts) == expected
     assert rated.cost_picousd == sum(expected)
-    assert rated.lower_bound is False
+    assert rated.bounds == ()
     assert rated.row.id == "claude-fable-5-2@2026-11-09T00:00:00Z"
 
 
 def test_writes_without_a_time_to_live_are_a_lower_bound() -> None:
     rated = rate(BOOK, call("claude-opus-5-5", tokens=Tokens(cache_write_unspecified=1)))
     assert isinstance(rated, Rated)
-    assert (rated.cost_picousd, rated.lower_bound) == (5_000_000, True)  # $5, not the $8 of an hour
+    assert (rated.cost_picousd, rated.bounds) == (5_000_000, (Bound.CACHE_WRITE_TTL,))  # $5, not the $8 of an hour
 
 
 @pytest.mark.parametrize(
@@ -61,13 +62,8 @@ def test_writes_without_a_time_to_live_are_a_lower_bound() -> None:
         ),
         (call("claude-opus-5-5", provider=Provider.OTHER), UnpricedReason.UNKNOWN_PROVIDER),
         (call("claude-opus-5-5", "2020-01-01"), UnpricedReason.NO_PRICE_YET),
-        (call("claude-opus-5-5", batch=True), UnpricedReason.BATCH),
-        (call("claude-opus-5-5", tokens=Tokens(input=1, web_search=1)), UnpricedReason.WEB_SEARCH),
-        (call("claude-opus-5-5", speed=Speed.FAST), UnpricedReason.FAST),
-        (call("claude-opus-5-5", inference_geo="US"), UnpricedReason.US_RESIDENCY),
-        (call("claude-haiku-5-5", tokens=Tokens(input=1, cache_read=100_000)), UnpricedReason.LONG_PROMPT),
-        (call("us.anthropic.claude-opus-5-5", provider=Provider.BEDROCK), UnpricedReason.REGIONAL),
-        (call("claude-opus-5-5", provider=Provider.VERTEX), UnpricedReason.REGIONAL),
+        (call("claude-opus-5-5", speed=Speed.FAST, batch=True), UnpricedReason.BATCH),
+        (call("claude-opus-5-5", speed=Speed.FAST, provider=Provider.VERTEX), UnpricedReason.FAST),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -76,6 +72,78 @@ def test_what_has_no_right_price_has_a_reason(asked: RatingInput, reason: Unpric
     assert isinstance(outcome, Unpriced)
     assert outcome.reason is reason
     assert outcome.detail
+
+
+ONE_OF_EACH = Tokens(input=1, output=1, cache_read=1, cache_write_5m=1, cache_write_1h=1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "modifiers", "usd_per_million"),
+    [
+        # Opus 5.5 fast: 8 + 40 + 0.4 + 10 + 16
+        (call("claude-opus-5-5", speed=Speed.FAST, tokens=ONE_OF_EACH), ("fast",), Decimal("74.4")),
+        # Opus 4.6 fast ran at 30/150 until 2026-06-29: 30 + 150 + 3 + 37.5 + 60; since then at 5 + 25 + 0.5 + 6.25 + 10
+        (call("claude-opus-4-6", "2026-06-28", speed=Speed.FAST, tokens=ONE_OF_EACH), ("fast",), Decimal("280.5")),
+        (call("claude-opus-4-6", "2026-06-29", speed=Speed.FAST, tokens=ONE_OF_EACH), (), Decimal("46.75")),
+        # Opus 5.5: (4 + 20 + 0.2 + 5 + 8) x 1.1
+        (call("claude-opus-5-5", inference_geo="US", tokens=ONE_OF_EACH), ("us_residency x1.1",), Decimal("40.92")),
+        # Haiku 4.5 has no residency premium: 1 + 5 + 0.1 + 1.25 + 2
+        (call("claude-haiku-4-5", inference_geo="us", tokens=ONE_OF_EACH), (), Decimal("9.35")),
+        (
+            call("us.anthropic.claude-opus-5-5", provider=Provider.BEDROCK, tokens=ONE_OF_EACH),
+            ("regional x1.1",),
+            Decimal("40.92"),
+        ),
+        (
+            call("anthropic.claude-opus-5-5", provider=Provider.BEDROCK, tokens=ONE_OF_EACH),
+            ("regional x1.1",),
+            Decimal("40.92"),
+        ),
+        # (4 + 20 + 0.2 + 5 + 8) x 1.2
+        (
+            call("us-gov.anthropic.claude-opus-5-5", provider=Provider.BEDROCK, tokens=ONE_OF_EACH),
+            ("govcloud x1.2",),
+            Decimal("44.64"),
+        ),
+        (
+            call("claude-opus-5-5", provider=Provider.VERTEX, region="europe-west1", tokens=ONE_OF_EACH),
+            ("regional x1.1",),
+            Decimal("40.92"),
+        ),
+        # (4 + 20 + 0.2 + 5 + 8) x 0.5, and with residency x 1.1
+        (call("claude-opus-5-5", batch=True, tokens=ONE_OF_EACH), ("batch x0.5",), Decimal("18.6")),
+        (
+            call("claude-opus-5-5", batch=True, inference_geo="us", tokens=ONE_OF_EACH),
+            ("us_residency x1.1", "batch x0.5"),
+            Decimal("20.46"),
+        ),
+        # A web search is $0.01 flat, $10,000 a million: 4 x 1.1 + 10,000
+        (
+            call("claude-opus-5-5", inference_geo="us", tokens=Tokens(input=1, web_search=1)),
+            ("us_residency x1.1",),
+            Decimal("10004.4"),
+        ),
+        # Haiku 5.5 above 100,000 tokens: 100,001 x 0.05
+        (call("claude-haiku-5-5", tokens=Tokens(cache_read=100_001)), ("long_prompt",), Decimal("5000.05")),
+        (call("claude-haiku-5-5", tokens=Tokens(cache_read=100_000)), (), Decimal(1000)),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Decimal) else "",
+)
+def test_modifiers_change_the_price(asked: RatingInput, modifiers: tuple[str, ...], usd_per_million: Decimal) -> None:
+    rated = rate(BOOK, asked)
+    assert isinstance(rated, Rated)
+    assert rated.modifiers == modifiers
+    assert rated.cost_picousd == usd_per_million * 10**6
+    assert rated.bounds == ()
+
+
+def test_an_unknown_region_is_a_lower_bound_where_regions_differ() -> None:
+    newer = rate(BOOK, call("claude-opus-5-5", provider=Provider.VERTEX))
+    assert isinstance(newer, Rated)
+    assert (newer.cost_picousd, newer.bounds) == (4_000_000, (Bound.REGION,))
+    older = rate(BOOK, call("claude-3-5-haiku@20241022", provider=Provider.VERTEX))
+    assert isinstance(older, Rated)
+    assert older.bounds == ()
 
 
 @pytest.mark.parametrize(

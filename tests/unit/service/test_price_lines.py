@@ -55,20 +55,35 @@ def test_a_lower_bound_says_so() -> None:
     ("changes", "said"),
     [
         ({"model": "gpt-9"}, "unknown_model: no price for model 'gpt-9'"),
-        ({"flags": {"speed": "fast"}}, "fast: "),
-        ({"flags": {"batch": True}}, "batch: "),
-        ({"flags": {"inference_geo": "us"}}, "us_residency: "),
-        ({"server_tools": {"web_search_requests": 2}}, "web_search: "),
-        ({"provider": "vertex"}, "regional_premium: "),
-        ({"provider": "bedrock", "model": "eu.anthropic.claude-opus-5-5"}, "regional_premium: "),
-        ({"model": "claude-haiku-5-5", "tokens": {"input": 100_001}}, "long_prompt: "),
+        ({"provider": "vertex", "flags": {"speed": "fast"}}, "fast: "),
+        ({"flags": {"speed": "fast", "batch": True}}, "batch: "),
         ({"timestamp": "2020-01-01T00:00:00Z"}, "no_price_at_that_time: "),
     ],
 )
-def test_what_is_not_built_yet_is_unpriced_with_that_reason(changes: dict[str, object], said: str) -> None:
+def test_what_has_no_price_is_unpriced_with_the_reason(changes: dict[str, object], said: str) -> None:
     answer = rated(**changes)
     assert (answer["status"], answer["usd"], answer["price_row"]) == ("unpriced", None, None)
     assert str(answer["reason"]).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "usd", "input_rate", "modifier"),
+    [
+        # Opus 5.5, a million input tokens at $4; fast at $8.
+        ({"flags": {"speed": "fast"}}, "8", "8", "1"),
+        ({"flags": {"batch": True}}, "2", "4", "0.5"),
+        ({"flags": {"inference_geo": "us"}}, "4.4", "4", "1.1"),
+        ({"flags": {"inference_geo": "us", "batch": True}}, "2.2", "4", "0.55"),
+        ({"server_tools": {"web_search_requests": 2}}, "4.02", "4", "1"),
+        ({"provider": "vertex", "flags": {"region": "us-east5"}}, "4.4", "4", "1.1"),
+        ({"provider": "bedrock", "model": "eu.anthropic.claude-opus-5-5"}, "4.4", "4", "1.1"),
+        ({"model": "claude-haiku-5-5", "tokens": {"input": 100_001}}, "0.0500005", "0.5", "1"),
+    ],
+)
+def test_modifiers_show_in_the_answer(changes: dict[str, object], usd: str, input_rate: str, modifier: str) -> None:
+    answer = rated(**{"tokens": {"input": 1_000_000}, **changes})
+    assert (answer["status"], answer["usd"], answer["modifier"]) == ("exact", usd, modifier)
+    assert answer["rates_usd_per_mtok"]["input"] == input_rate
 
 
 @pytest.mark.parametrize(

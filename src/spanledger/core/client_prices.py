@@ -1,0 +1,107 @@
+"""How a client prices: the list, its version's own table, or a known error of that version.
+
+A client's cost figure is an estimate of its own. It explains itself when one of these reproduces it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from fractions import Fraction
+
+from spanledger.core.pricing import PriceBook
+from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
+from spanledger.core.usage import Provider, Tokens
+
+_RESIDENCY_PROVIDERS = (Provider.ANTHROPIC, Provider.ANTHROPIC_AWS, Provider.FOUNDRY)
+
+
+class Origin(Enum):
+    """Where a way of pricing comes from."""
+
+    LIST = "list"
+    TABLE = "table"
+    ERRATUM = "erratum"
+
+
+@dataclass(frozen=True, slots=True)
+class Erratum:
+    """A known error of some client versions (from inclusive, until exclusive) for one model, with its source."""
+
+    model: str
+    citation: str
+    from_version: tuple[int, ...] = ()
+    until_version: tuple[int, ...] | None = None
+    factor: Fraction = Fraction(1)
+    priced_as: str = ""
+
+    def concerns(self, version: tuple[int, ...], model: str) -> bool:
+        """Whether a version makes this error with a model."""
+        before_end = self.until_version is None or version < self.until_version
+        return model == self.model and self.from_version <= version and before_end
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPricing:
+    """One way in which a client may price: a price book, a model in the place of the call's, a factor."""
+
+    origin: Origin
+    book: PriceBook
+    citation: str = ""
+    priced_as: str = ""
+    factor: Fraction = Fraction(1)
+
+    def cost_picousd(self, call: RatingInput) -> int | None:
+        """What the client would say of a call; None when this way does not know its model.
+
+        It prices by first-party rates whoever serves the model (measured), and residency only where there is one.
+        """
+        rated = self._rate(call)
+        return None if rated is None else int(rated.cost_picousd * self.factor)
+
+    def rates(self, call: RatingInput) -> Tokens | None:
+        """Rates that the client would use; None when this way does not know its model."""
+        rated = self._rate(call)
+        return None if rated is None else Tokens(*(int(one * self.factor) for one in rated.rates))
+
+    def _rate(self, call: RatingInput) -> Rated | None:
+        geo = call.inference_geo if call.provider in _RESIDENCY_PROVIDERS else ""
+        asked = replace(
+            call, provider=Provider.ANTHROPIC, model=self.priced_as or call.model, inference_geo=geo, batch=False
+        )
+        match rate(self.book, asked):
+            case Rated() as rated:
+                return rated
+            case Unpriced():
+                return None
+
+
+class ClientPrices:
+    """Everything known of how clients price: own tables by version, errata. Beside them every client has the list."""
+
+    def __init__(self, tables: Mapping[str, PriceBook], errata: Sequence[Erratum]) -> None:
+        self._tables = dict(tables)
+        self._errata = tuple(errata)
+
+    def ways(self, book: PriceBook, client_version: str, model: str) -> tuple[ClientPricing, ...]:
+        """Ways in which a version may price a model: by list, by its own table, by a known error. In this order."""
+        found = [ClientPricing(Origin.LIST, book)]
+        table = self._tables.get(client_version)
+        if table is not None:
+            found.append(ClientPricing(Origin.TABLE, table, f"the price table of Claude Code {client_version}"))
+        version = version_of(client_version)
+        prices = book.resolve(model).prices
+        if version and prices is not None:
+            found.extend(
+                ClientPricing(Origin.ERRATUM, book, erratum.citation, erratum.priced_as, erratum.factor)
+                for erratum in self._errata
+                if erratum.concerns(version, prices.id)
+            )
+        return tuple(found)
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Read `2.1.330` so that versions compare; empty when it is none."""
+    parts = text.split(".")
+    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
