@@ -9,6 +9,7 @@ import typer
 
 from spanledger.cli import prices
 from spanledger.cli.demo import demo
+from spanledger.cli.explain import explain, session
 from spanledger.cli.replay import replay
 from spanledger.cli.serve import serve
 
@@ -38,6 +39,8 @@ def root(
 app.command()(serve)
 app.command()(replay)
 app.command()(demo)
+app.command()(explain)
+app.command()(session)
 app.add_typer(prices.app, name="prices")
 
 
