@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanledger.config.settings import Settings
+from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery
 from spanledger.service.assembly import assemble
 from support.replaying import Replayed, feed, read_folder, replay_folders

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanledger.config.settings import Settings
+from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery
 from spanledger.core.posting import Posting
 from spanledger.service.assembly import Parts, assemble

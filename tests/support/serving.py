@@ -18,7 +18,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from spanledger.config.settings import Settings, load_settings
+from spanledger.config.sections import Settings
+from spanledger.config.settings import load_settings
 from spanledger.core.delivery import Delivery, Encoding
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Destination

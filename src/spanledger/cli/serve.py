@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from spanledger.cli.options import ConfigOption, LedgerOption, exits_on_bad_input
-from spanledger.config.settings import FLAGS, Settings, load_settings, require_no_loop
+from spanledger.config.sections import Settings
+from spanledger.config.settings import FLAGS, load_settings, require_no_loop
 from spanledger.service.assembly import assemble
 from spanledger.service.destination import client_for
 from spanledger.service.runtime import Service

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spanledger.config.clients import load_client_prices
 from spanledger.config.prices import load_price_book
-from spanledger.config.settings import Settings
+from spanledger.config.sections import Settings
 from spanledger.core.metering import Meter
 from spanledger.core.settling import NANO_PER_SECOND, Policy, Prices
 from spanledger.ledger.ledger import Ledger

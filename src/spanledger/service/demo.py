@@ -10,7 +10,8 @@ from pathlib import Path
 
 import requests
 
-from spanledger.config.settings import Settings, load_settings
+from spanledger.config.sections import Settings
+from spanledger.config.settings import load_settings
 from spanledger.core.batch import SpanData
 from spanledger.core.delivery import Encoding
 from spanledger.core.errors import SpanledgerError

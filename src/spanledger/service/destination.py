@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spanledger.config.settings import Compression, Protocol, Settings
+from spanledger.config.sections import Compression, Protocol, Settings
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Destination, OtlpClient
 from spanledger.exporter.grpc_client import GrpcClient

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from random import Random
 
-from spanledger.config.settings import Settings
+from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Payload, Receipt
 from spanledger.core.errors import PermanentError
 from spanledger.core.settling import NANO_PER_SECOND

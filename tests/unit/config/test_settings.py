@@ -6,15 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spanledger.config.settings import (
-    Compression,
-    Protocol,
-    Settings,
-    load_settings,
-    require_no_loop,
-    setting_keys,
-    variable_of,
-)
+from spanledger.config.sections import Compression, Protocol, Settings
+from spanledger.config.settings import load_settings, require_no_loop, setting_keys, variable_of
 from spanledger.core.errors import ConfigError
 
 

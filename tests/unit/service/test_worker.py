@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spanledger.config.settings import Settings
+from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import PermanentError, RetryableError
 from spanledger.core.usage import Signal
