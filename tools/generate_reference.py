@@ -12,7 +12,7 @@ import typer
 
 from spanledger.cli.main import app
 from spanledger.config.settings import setting_keys, variable_of
-from spanledger.core.semconv import ADJUSTMENT_OF, ATTRIBUTES, DEFAULT_RESOURCE_LABELS, METRICS, UNALLOCATED, In
+from spanledger.core.semconv import ADJUSTMENT_OF, ATTRIBUTES, DEFAULT_RESOURCE_LABELS, GAUGES, METRICS, UNALLOCATED, In
 from spanledger.telemetry import Counter
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
@@ -72,7 +72,13 @@ def _metrics() -> Iterator[str]:
         resource = " + resource" if spec.resource_labels else ""
         yield f"| `{name}` | `{twin}` | `{spec.unit}` | {own}{resource} | {spec.description} |"
     yield "\nTwins have the label `reason` too.\n"
-    yield "## Counted by the service itself\n"
+    yield "## Gauges\n"
+    yield "| gauge | unit | labels | meaning |"
+    yield "|---|---|---|---|"
+    for gauge in GAUGES.values():
+        own = ", ".join(f"`{label}`" for label in gauge.labels) or "-"
+        yield f"| `{gauge.name}` | `{gauge.unit}` | {own} | {gauge.description} |"
+    yield "\n## Counted by the service itself\n"
     yield "Every drop, refusal and repetition has a counter:\n"
     for counter in Counter:
         yield f"- `{counter}`"

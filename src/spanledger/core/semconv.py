@@ -148,6 +148,8 @@ class Quantity(StrEnum):
     """Pico-USD, encoded as a double of USD."""
     COUNT = "count"
     """A whole number, encoded as an integer."""
+    DURATION = "duration"
+    """Nanoseconds, encoded as a double of seconds."""
 
 
 class Metric(StrEnum):
@@ -232,6 +234,38 @@ def _adjustment(spec: MetricSpec) -> MetricSpec:
 
 METRICS: dict[Metric, MetricSpec] = {spec.name: spec for spec in (*_SERIES, *map(_adjustment, _SERIES))}
 """Every metric folded from postings, adjustment twins included."""
+
+
+class Gauge(StrEnum):
+    """Gauges: what is so at the time of an export."""
+
+    OUTBOX_PAYLOADS = "spanledger.outbox.payloads"
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeSpec:
+    """One gauge: name, UCUM unit, quantity, labels, meaning."""
+
+    name: Gauge
+    unit: str
+    quantity: Quantity
+    labels: tuple[str, ...]
+    description: str
+
+
+GAUGES: dict[Gauge, GaugeSpec] = {
+    spec.name: spec
+    for spec in (
+        GaugeSpec(
+            Gauge.OUTBOX_PAYLOADS,
+            "{payload}",
+            Quantity.COUNT,
+            ("state",),
+            "Payloads kept for the destination: `pending`, or `refused` by it for good.",
+        ),
+    )
+}
+"""Every gauge. Readings of them are collected by `service.gauges` at each export."""
 
 OVERFLOW_LABEL = "otel.metric.overflow"
 """Marks the series that takes what the label budget (`metrics.max_series`) has no room for (OpenTelemetry SDK rule)."""

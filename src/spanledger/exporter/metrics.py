@@ -6,38 +6,44 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from spanledger.core.batch import Scalar
+from spanledger.core.gauges import Reading
 from spanledger.core.semconv import METRICS
 from spanledger.core.usage import Signal
 from spanledger.core.views import SeriesState
 from spanledger.exporter.client import Accepted, OtlpClient
-from spanledger.otlp.encode import SeriesPoint, encode_metrics
+from spanledger.otlp.encode import GaugePoint, SeriesPoint, encode_metrics
 from spanledger.telemetry import Counter, Counters
 
 SCOPE_NAME = "spanledger"
 
 
 def metrics_body(
-    states: Sequence[SeriesState], resource: Mapping[str, Scalar], version: str, now_unix_nano: int
+    states: Sequence[SeriesState],
+    readings: Sequence[Reading],
+    resource: Mapping[str, Scalar],
+    version: str,
+    now_unix_nano: int,
 ) -> bytes:
-    """Encode series as an OTLP metrics request; one that is not primed says 0 (design §7)."""
+    """Encode series and readings as an OTLP metrics request; a series that is not primed says 0 (design §7)."""
     points = [
         SeriesPoint(
             METRICS[state.key.metric], state.key.labels, state.start_unix_nano, now_unix_nano, state.exported_value
         )
         for state in states
     ]
-    return encode_metrics(resource, SCOPE_NAME, version, points)
+    gauges = [GaugePoint(one, now_unix_nano) for one in readings]
+    return encode_metrics(resource, SCOPE_NAME, version, points, gauges)
 
 
 class MetricsExporter:
-    """Sends the series every interval. A failed export is not repeated: the next one says everything again.
+    """Sends series and gauges every interval. A failed export is not repeated: the next one says everything again.
 
-    `collect` folds and encodes on the ledger's thread, None when there are no series; `delivered` primes them.
+    `collect` folds and encodes on the ledger's thread; `delivered` primes the series.
     """
 
     def __init__(
         self,
-        collect: Callable[[], Awaitable[bytes | None]],
+        collect: Callable[[], Awaitable[bytes]],
         delivered: Callable[[], Awaitable[None]],
         client: OtlpClient,
         counters: Counters,
@@ -70,10 +76,7 @@ class MetricsExporter:
 
     async def export(self) -> bool:
         """Export once; True when the destination took it."""
-        body = await self._collect()
-        if body is None:
-            return False
-        outcome = await self._client.export(Signal.METRICS, body)
+        outcome = await self._client.export(Signal.METRICS, await self._collect())
         if not isinstance(outcome, Accepted):
             self._counters.add(Counter.METRIC_EXPORTS_FAILED)
             return False

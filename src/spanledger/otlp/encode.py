@@ -1,4 +1,4 @@
-"""Encoding: cumulative sums as an OTLP metrics request, and reading such sums back."""
+"""Encoding: cumulative sums and gauges as an OTLP metrics request, and reading such sums back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, NumberDataPoint
 
 from spanledger.core.batch import Scalar
+from spanledger.core.gauges import Reading
 from spanledger.core.money import usd_double
-from spanledger.core.semconv import OVERFLOW_LABEL, MetricSpec, Quantity
+from spanledger.core.semconv import GAUGES, OVERFLOW_LABEL, MetricSpec, Quantity
+
+NANO_PER_SECOND = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,22 @@ class SumPoint:
     cumulative: bool
 
 
+@dataclass(frozen=True, slots=True)
+class GaugePoint:
+    """A reading of a gauge and when it was taken."""
+
+    reading: Reading
+    time_unix_nano: int
+
+
 def encode_metrics(
-    resource: Mapping[str, Scalar], scope_name: str, scope_version: str, points: Sequence[SeriesPoint]
+    resource: Mapping[str, Scalar],
+    scope_name: str,
+    scope_version: str,
+    points: Sequence[SeriesPoint],
+    gauges: Sequence[GaugePoint] = (),
 ) -> bytes:
-    """Encode series as one request, a metric for each name, in order of name and labels.
+    """Encode series, then gauges, as one request: a metric for each name, in order of name and labels.
 
     This is where money becomes a double (USD) and nowhere else.
     """
@@ -60,6 +75,11 @@ def encode_metrics(
         metric.sum.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
         metric.sum.is_monotonic = spec.monotonic
         metric.sum.data_points.extend(map(_data_point, of_metric))
+    readings = sorted(gauges, key=lambda point: (point.reading.gauge, point.reading.labels))
+    for name, several in groupby(readings, key=lambda point: point.reading.gauge):
+        gauge = GAUGES[name]
+        metric = scope.metrics.add(name=gauge.name, unit=gauge.unit, description=gauge.description)
+        metric.gauge.data_points.extend(map(_gauge_point, several))
     return request.SerializeToString()
 
 
@@ -90,12 +110,25 @@ def _data_point(point: SeriesPoint) -> NumberDataPoint:
         start_time_unix_nano=point.start_unix_nano,
         time_unix_nano=point.time_unix_nano,
     )
-    match point.spec.quantity:
-        case Quantity.MONEY:
-            encoded.as_double = usd_double(point.value)
-        case Quantity.COUNT:
-            encoded.as_int = point.value
+    _put_value(encoded, point.spec.quantity, point.value)
     return encoded
+
+
+def _gauge_point(point: GaugePoint) -> NumberDataPoint:
+    reading = point.reading
+    encoded = NumberDataPoint(attributes=_key_values(reading.labels), time_unix_nano=point.time_unix_nano)
+    _put_value(encoded, GAUGES[reading.gauge].quantity, reading.value)
+    return encoded
+
+
+def _put_value(encoded: NumberDataPoint, quantity: Quantity, value: int) -> None:
+    match quantity:
+        case Quantity.MONEY:
+            encoded.as_double = usd_double(value)
+        case Quantity.COUNT:
+            encoded.as_int = value
+        case Quantity.DURATION:
+            encoded.as_double = value / NANO_PER_SECOND
 
 
 def _label_value(label: str, value: str) -> Scalar:

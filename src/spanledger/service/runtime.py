@@ -25,6 +25,7 @@ from spanledger.ledger.ledger import Ledger
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
 from spanledger.service.assembly import Parts
+from spanledger.service.gauges import readers, readings
 from spanledger.service.pipeline import Accepted
 from spanledger.service.worker import LedgerWorker
 from spanledger.telemetry import Counter, Counters
@@ -55,6 +56,7 @@ class Service:
         self._settings = settings
         self._parts = parts
         self._worker = LedgerWorker(parts.pipeline, parts.meter, time.time_ns, self._on_accepted, self._on_failed)
+        self._readers = readers(parts.ledger)
         self._metrics: MetricsExporter | None = None
         self._forwarder: Forwarder | None = None
         if client is not None:
@@ -164,7 +166,7 @@ class Service:
         )
 
     def _metrics_exporter(self, client: OtlpClient) -> MetricsExporter:
-        async def collect() -> bytes | None:
+        async def collect() -> bytes:
             return await self._worker.run(self._collect)
 
         async def delivered() -> None:
@@ -174,20 +176,18 @@ class Service:
             collect, delivered, client, self.counters, interval_seconds=self._settings.metrics.interval_seconds
         )
 
-    def _collect(self) -> bytes | None:
-        """Fold and encode the series; on the ledger's thread."""
+    def _collect(self) -> bytes:
+        """Fold and encode the series, read the gauges; on the ledger's thread."""
         now_unix_nano = time.time_ns()
         self.counters.add(Counter.SERIES_OVERFLOWED, self._parts.pipeline.fold(now_unix_nano))
         states = self._parts.ledger.series.states()
-        if not states:
-            return None
         release = version("spanledger")
         resource = {
             "service.name": "spanledger",
             "service.version": release,
             "service.instance.id": _instance_id(self._parts.ledger),
         }
-        return metrics_body(states, resource, release, now_unix_nano)
+        return metrics_body(states, readings(self._readers, now_unix_nano), resource, release, now_unix_nano)
 
 
 class _LedgerOutbox:

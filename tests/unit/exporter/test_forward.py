@@ -183,7 +183,7 @@ def test_an_export_primes_only_when_it_arrived(answers: list[Outcome], primed: i
     delivered: list[bool] = []
     counters = Counters()
 
-    async def collect() -> bytes | None:
+    async def collect() -> bytes:
         return b"metrics"
 
     async def on_delivered() -> None:
@@ -196,19 +196,3 @@ def test_an_export_primes_only_when_it_arrived(answers: list[Outcome], primed: i
     asyncio.run(run())
     assert len(delivered) == primed
     assert counters.snapshot()[Counter.METRIC_EXPORTS_FAILED] == failed
-
-
-def test_without_series_nothing_is_sent() -> None:
-    client = ScriptedClient()
-
-    async def collect() -> bytes | None:
-        return None
-
-    async def on_delivered() -> None:
-        raise AssertionError
-
-    async def run() -> None:
-        await MetricsExporter(collect, on_delivered, client, Counters(), interval_seconds=60).flush()
-
-    asyncio.run(run())
-    assert client.sent == []

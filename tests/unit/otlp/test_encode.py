@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from spanledger.core.gauges import reading
 from spanledger.core.money import picousd_of_double
-from spanledger.core.semconv import METRICS, OVERFLOW_LABEL, Metric
-from spanledger.otlp.encode import SeriesPoint, decode_sums, encode_metrics
+from spanledger.core.semconv import METRICS, OVERFLOW_LABEL, Gauge, Metric
+from spanledger.otlp.encode import GaugePoint, SeriesPoint, decode_sums, encode_metrics
 
 
 def test_a_series_is_a_cumulative_sum_with_its_own_start() -> None:
@@ -43,3 +46,18 @@ def test_every_pico_dollar_comes_back_from_the_double(picousd: int) -> None:
     point = SeriesPoint(METRICS[Metric.COST], (), 0, 1, picousd)
     (sum_point,) = decode_sums(encode_metrics({}, "s", "1", [point]))
     assert picousd_of_double(float(sum_point.value)) == picousd
+
+
+def test_a_gauge_is_a_gauge_with_the_labels_of_its_specification() -> None:
+    counts = {"refused": 0, "pending": 3}
+    gauges = [GaugePoint(reading(Gauge.OUTBOX_PAYLOADS, n, state=state), 7) for state, n in counts.items()]
+    request = ExportMetricsServiceRequest.FromString(encode_metrics({}, "s", "1", [], gauges))
+    (metric,) = request.resource_metrics[0].scope_metrics[0].metrics
+    assert (metric.name, metric.unit, metric.WhichOneof("data")) == ("spanledger.outbox.payloads", "{payload}", "gauge")
+    shown = [(p.attributes[0].value.string_value, p.as_int, p.time_unix_nano) for p in metric.gauge.data_points]
+    assert shown == [("pending", 3, 7), ("refused", 0, 7)]
+
+
+def test_a_reading_without_one_of_its_labels_is_a_mistake() -> None:
+    with pytest.raises(KeyError):
+        reading(Gauge.OUTBOX_PAYLOADS, 3)
