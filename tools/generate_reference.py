@@ -12,7 +12,16 @@ import typer
 
 from spanledger.cli.main import app
 from spanledger.config.settings import setting_keys, variable_of
-from spanledger.core.semconv import ADJUSTMENT_OF, ATTRIBUTES, DEFAULT_RESOURCE_LABELS, GAUGES, METRICS, UNALLOCATED, In
+from spanledger.core.semconv import (
+    ADJUSTMENT_OF,
+    ATTRIBUTES,
+    DEFAULT_RESOURCE_LABELS,
+    GAUGES,
+    METRICS,
+    TOTALS,
+    UNALLOCATED,
+    In,
+)
 from spanledger.telemetry import Counter
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
@@ -60,17 +69,18 @@ def _metrics() -> Iterator[str]:
     yield "Cumulative sums. Money is a double of USD, the one nearest to a whole number of pico-USD. A new series says"
     yield "0 in one export and its value no earlier than the next, so that `increase()` sees all of it. Series keep"
     yield "their start time over restarts.\n"
-    yield "Each metric has a twin for corrections that is not monotonic: add it to every total.\n"
-    yield f'Resource attributes that become labels ("+ resource"), by default: {labels};'
+    yield "A metric that can be corrected has a twin for corrections that is not monotonic: add it to every total.\n"
+    yield f'Resource attributes that become labels ("resource"), by default: {labels};'
     yield f"`{UNALLOCATED}` when the sender does not say."
     yield "What exceeds `metrics.max_series` goes to a series with `otel.metric.overflow`.\n"
     yield "| metric | twin | unit | labels | meaning |"
     yield "|---|---|---|---|---|"
-    for name, twin in ADJUSTMENT_OF.items():
+    for name in TOTALS:
         spec = METRICS[name]
+        twin = f"`{ADJUSTMENT_OF[name]}`" if name in ADJUSTMENT_OF else "-"
         own = ", ".join(f"`{label}`" for label in spec.labels)
-        resource = " + resource" if spec.resource_labels else ""
-        yield f"| `{name}` | `{twin}` | `{spec.unit}` | {own}{resource} | {spec.description} |"
+        labels = " + ".join(part for part in (own, "resource" if spec.resource_labels else "") if part)
+        yield f"| `{name}` | {twin} | `{spec.unit}` | {labels} | {spec.description} |"
     yield "\nTwins have the label `reason` too.\n"
     yield "## Gauges\n"
     yield "| gauge | unit | labels | meaning |"

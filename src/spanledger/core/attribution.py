@@ -46,8 +46,13 @@ def account_of(source: Source, *, model: str, served_model: str, query_class: Qu
         query_class=query_class,
         speed=speed,
         client_version=source.client_version or UNKNOWN,
-        labels=tuple((label, value or UNALLOCATED) for label, value in source.labels),
+        labels=labels_of(source),
     )
+
+
+def labels_of(source: Source) -> tuple[tuple[str, str], ...]:
+    """Say which labels the figures of a sender are shown under; what it does not state is `unallocated`."""
+    return tuple((label, value or UNALLOCATED) for label, value in source.labels)
 
 
 def basis_of(source: Source) -> Basis:

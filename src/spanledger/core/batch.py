@@ -42,7 +42,7 @@ class LogData:
 
 @dataclass(frozen=True, slots=True)
 class PointData:
-    """A data point of one of the client's cost or token sums."""
+    """A data point of one of the client's sums: cost, tokens, activity."""
 
     metric: str
     resource: Attributes

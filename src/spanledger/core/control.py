@@ -119,6 +119,11 @@ def increments(points: Iterable[ControlPoint], ledger_began_unix_nano: int) -> l
     return [increment for increment in found if any(increment.counts) or increment.cost_picousd]
 
 
+def is_older(start_unix_nano: int, ledger_began_unix_nano: int) -> bool:
+    """Whether a cumulative series began so long before the ledger that what it held then was counted by others."""
+    return start_unix_nano < ledger_began_unix_nano - BASELINE_AGE_NANO
+
+
 def intervals(found: Iterable[Increment]) -> list[Interval]:
     """Join increments that overlap in time; intervals that only touch stay apart. In order of time."""
     joined: list[Interval] = []
@@ -132,7 +137,7 @@ def intervals(found: Iterable[Increment]) -> list[Interval]:
 
 def _of_series(points: Sequence[ControlPoint], ledger_began_unix_nano: int) -> Iterable[Increment]:
     first = points[0]
-    before = first.amount if first.start_unix_nano < ledger_began_unix_nano - BASELINE_AGE_NANO else 0
+    before = first.amount if is_older(first.start_unix_nano, ledger_began_unix_nano) else 0
     start = first.start_unix_nano
     for point in points:
         grown = point.amount - before if point.amount >= before else point.amount

@@ -10,12 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
-from spanledger.core.batch import Attributes, Batch, LogData, PointData, Scalar, SpanData
+from spanledger.core.batch import Attributes, Batch, LogData, PointData, SpanData
 from spanledger.core.digest import digest_of
 from spanledger.core.modelid import ProviderForm, normalise
-from spanledger.core.money import PICO_PER_USD, picousd_from_reported
-from spanledger.core.semconv import METRIC_CLIENT_COST, In
+from spanledger.core.reading import (
+    UnreadableRecordError,
+    read_cost,
+    read_count,
+    read_money,
+    read_nanoseconds,
+    read_point_count,
+    read_text,
+)
+from spanledger.core.semconv import ACTIVITY, METRIC_CLIENT_COST, METRICS, UNKNOWN, In, Quantity
 from spanledger.core.usage import (
+    ActivityPoint,
     ControlPoint,
     Evidence,
     Problem,
@@ -26,12 +35,6 @@ from spanledger.core.usage import (
     Tokens,
     UsageRecord,
 )
-
-TOKENS_MAX = 10**9
-"""More tokens than this in one class of one record is a broken record; it also keeps every amount within 64 bits."""
-
-COST_MAX_PICOUSD = 10**6 * PICO_PER_USD
-"""A reported cost above a million USD for one record is a broken record."""
 
 _TOKEN_KEYS = (In.INPUT_TOKENS, In.OUTPUT_TOKENS, In.CACHE_READ_TOKENS, In.CACHE_CREATION_TOKENS)
 _MAIN_SOURCES = ("sdk", "repl_main_thread")
@@ -67,14 +70,6 @@ _PROVIDER_OF_FORM = {
 }
 
 
-class UnreadableRecordError(Exception):
-    """A record that cannot be metered; it alone is refused."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.problem = Problem(reason, detail)
-        super().__init__(detail)
-
-
 @dataclass(frozen=True, slots=True)
 class Metered:
     """What a batch says. `usage` is aligned with the batch's logs or spans: None where there is no readable usage."""
@@ -82,10 +77,11 @@ class Metered:
     usage: tuple[UsageRecord | None, ...]
     points: tuple[ControlPoint, ...]
     problems: tuple[Problem, ...]
+    activity: tuple[ActivityPoint, ...] = ()
 
 
 class Meter:
-    """Turns batches into usage records and control points.
+    """Turns batches into usage records, control points and activity points.
 
     `resource_labels` maps the allow-listed resource attributes to the labels that they become.
     """
@@ -99,6 +95,7 @@ class Meter:
         problems = list(batch.problems)
         usage: list[UsageRecord | None] = []
         points: list[ControlPoint] = []
+        activity: list[ActivityPoint] = []
         for item in (*batch.logs, *batch.spans, *batch.points):
             try:
                 match item:
@@ -106,13 +103,15 @@ class Meter:
                         usage.append(_log(item, senders))
                     case SpanData():
                         usage.append(_span(item, senders))
+                    case PointData(metric=metric) if metric in ACTIVITY:
+                        activity.append(_activity(item, senders))
                     case PointData():
                         points.append(_point(item, senders))
             except UnreadableRecordError as error:
                 problems.append(error.problem)
                 if not isinstance(item, PointData):
                     usage.append(None)
-        return Metered(tuple(usage), tuple(points), tuple(problems))
+        return Metered(tuple(usage), tuple(points), tuple(problems), tuple(activity))
 
 
 class _Senders:
@@ -133,17 +132,17 @@ class _Senders:
     def source(self, resource: Attributes, attributes: Attributes) -> tuple[Source, str]:
         """Source of a record and its digest."""
         facts = (
-            _text(attributes, In.SESSION_ID),
-            _text(attributes, In.USER_ID),
-            _text(attributes, In.USER_EMAIL),
-            _text(attributes, In.USER_ACCOUNT_UUID),
-            _text(attributes, In.ORGANIZATION_ID),
-            _text(attributes, In.PLAN),
-            _text(attributes, In.SEAT_TYPE),
+            read_text(attributes, In.SESSION_ID),
+            read_text(attributes, In.USER_ID),
+            read_text(attributes, In.USER_EMAIL),
+            read_text(attributes, In.USER_ACCOUNT_UUID),
+            read_text(attributes, In.ORGANIZATION_ID),
+            read_text(attributes, In.PLAN),
+            read_text(attributes, In.SEAT_TYPE),
             _provider(attributes),
-            _text(resource, In.SERVICE_VERSION) or _text(attributes, In.APP_VERSION),
+            read_text(resource, In.SERVICE_VERSION) or read_text(attributes, In.APP_VERSION),
             self.resource_digest(resource),
-            *(_text(resource, key) or _text(attributes, key) for key, _ in self._resource_labels),
+            *(read_text(resource, key) or read_text(attributes, key) for key, _ in self._resource_labels),
         )
         known = self._sources.get(facts)
         if known is None:
@@ -172,9 +171,9 @@ def _log(log: LogData, senders: _Senders) -> UsageRecord:
     if not any(key in attributes for key in _TOKEN_KEYS):
         raise UnreadableRecordError("missing_tokens", "api_request event without any token count")
     tokens = _tokens(attributes)
-    cost = _reported_cost(attributes)
+    cost = read_cost(attributes)
     source, source_digest = senders.source(log.resource, attributes)
-    query_source = _text(attributes, In.QUERY_SOURCE)
+    query_source = read_text(attributes, In.QUERY_SOURCE)
     call = _name_call(Evidence.LOG, attributes, tokens, (log.trace_id, log.span_id), source_digest, log.time_unix_nano)
     return UsageRecord(
         evidence=Evidence.LOG,
@@ -182,7 +181,7 @@ def _log(log: LogData, senders: _Senders) -> UsageRecord:
         bucket=call.bucket,
         digest=call.digest,
         source=source,
-        model=_text(attributes, In.MODEL),
+        model=read_text(attributes, In.MODEL),
         tokens=tokens,
         time_unix_nano=log.time_unix_nano,
         query_class=query_class(query_source),
@@ -203,7 +202,7 @@ def _span(span: SpanData, senders: _Senders) -> UsageRecord | None:
         return None
     tokens = _tokens(attributes)
     source, source_digest = senders.source(span.resource, attributes)
-    query_source = _text(attributes, In.QUERY_SOURCE_SAFE) or _text(attributes, In.QUERY_SOURCE)
+    query_source = read_text(attributes, In.QUERY_SOURCE_SAFE) or read_text(attributes, In.QUERY_SOURCE)
     joint = (span.trace_id, span.parent_span_id)
     own = f"{source_digest}{span.span_id}"
     call = _name_call(Evidence.SPAN, attributes, tokens, joint, own, span.end_unix_nano)
@@ -213,7 +212,7 @@ def _span(span: SpanData, senders: _Senders) -> UsageRecord | None:
         bucket=call.bucket,
         digest=call.digest,
         source=source,
-        model=_text(attributes, In.MODEL) or _text(attributes, In.REQUEST_MODEL),
+        model=read_text(attributes, In.MODEL) or read_text(attributes, In.REQUEST_MODEL),
         tokens=tokens,
         time_unix_nano=span.end_unix_nano,
         query_class=query_class(query_source),
@@ -237,12 +236,28 @@ def _point(point: PointData, senders: _Senders) -> ControlPoint:
         start_unix_nano=point.start_unix_nano,
         time_unix_nano=point.time_unix_nano,
         temporality=point.temporality,
-        amount=_reported_money(point.value, point.metric) if is_cost else _point_count(point.value, point.metric),
+        amount=read_money(point.value, point.metric) if is_cost else read_point_count(point.value, point.metric),
         source=source,
-        model=_text(attributes, In.MODEL),
-        query_class=_named_class(_text(attributes, In.QUERY_SOURCE)),
+        model=read_text(attributes, In.MODEL),
+        query_class=_named_class(read_text(attributes, In.QUERY_SOURCE)),
         speed=_speed(attributes),
-        token_type="" if is_cost else _text(attributes, In.TOKEN_TYPE),
+        token_type="" if is_cost else read_text(attributes, In.TYPE),
+    )
+
+
+def _activity(point: PointData, senders: _Senders) -> ActivityPoint:
+    attributes, spec = point.attributes, METRICS[ACTIVITY[point.metric]]
+    source, _ = senders.source(point.resource, attributes)
+    is_time = spec.quantity is Quantity.DURATION
+    return ActivityPoint(
+        metric=spec.name,
+        series=digest_of(point.metric, source.resource_digest, _canonical(attributes)),
+        start_unix_nano=point.start_unix_nano,
+        time_unix_nano=point.time_unix_nano,
+        temporality=point.temporality,
+        amount=read_nanoseconds(point.value, point.metric) if is_time else read_point_count(point.value, point.metric),
+        source=source,
+        labels=tuple((str(label), read_text(attributes, label) or UNKNOWN) for label in spec.labels),
     )
 
 
@@ -296,14 +311,14 @@ class _Context(TypedDict):
 
 def _context(attributes: Attributes) -> _Context:
     return _Context(
-        request_id=_text(attributes, In.REQUEST_ID),
-        prompt_id=_text(attributes, In.PROMPT_ID),
-        effort=_text(attributes, In.EFFORT),
-        agent_id=_text(attributes, In.AGENT_ID),
-        agent_name=_text(attributes, In.AGENT_NAME),
-        skill_name=_text(attributes, In.SKILL_NAME),
-        mcp_server_name=_text(attributes, In.MCP_SERVER_NAME),
-        mcp_tool_name=_text(attributes, In.MCP_TOOL_NAME),
+        request_id=read_text(attributes, In.REQUEST_ID),
+        prompt_id=read_text(attributes, In.PROMPT_ID),
+        effort=read_text(attributes, In.EFFORT),
+        agent_id=read_text(attributes, In.AGENT_ID),
+        agent_name=read_text(attributes, In.AGENT_NAME),
+        skill_name=read_text(attributes, In.SKILL_NAME),
+        mcp_server_name=read_text(attributes, In.MCP_SERVER_NAME),
+        mcp_tool_name=read_text(attributes, In.MCP_TOOL_NAME),
     )
 
 
@@ -324,7 +339,7 @@ def _name_call(
     in which records without a request id are paired. `own` is what only this record has.
     """
     facts = [f"{key}={attributes[key]}" for key in _DIGESTED if key in attributes]
-    request_id = _text(attributes, In.REQUEST_ID)
+    request_id = read_text(attributes, In.REQUEST_ID)
     digest = digest_of(evidence, request_id, repr(tokens), *joint, own, str(time_unix_nano), *facts)
     if request_id:
         return _CallName(request_id, request_id, digest)
@@ -336,13 +351,13 @@ def _name_call(
 
 
 def _tokens(attributes: Attributes) -> Tokens:
-    cache_write = _count(attributes, In.CACHE_CREATION_TOKENS)
-    cache_write_5m = _count(attributes, In.CACHE_CREATION_5M_TOKENS)
-    cache_write_1h = _count(attributes, In.CACHE_CREATION_1H_TOKENS)
+    cache_write = read_count(attributes, In.CACHE_CREATION_TOKENS)
+    cache_write_5m = read_count(attributes, In.CACHE_CREATION_5M_TOKENS)
+    cache_write_1h = read_count(attributes, In.CACHE_CREATION_1H_TOKENS)
     return Tokens(
-        input=_count(attributes, In.INPUT_TOKENS),
-        output=_count(attributes, In.OUTPUT_TOKENS),
-        cache_read=_count(attributes, In.CACHE_READ_TOKENS),
+        input=read_count(attributes, In.INPUT_TOKENS),
+        output=read_count(attributes, In.OUTPUT_TOKENS),
+        cache_read=read_count(attributes, In.CACHE_READ_TOKENS),
         cache_write_5m=cache_write_5m,
         cache_write_1h=cache_write_1h,
         cache_write_unspecified=max(0, cache_write - cache_write_5m - cache_write_1h),
@@ -352,76 +367,21 @@ def _tokens(attributes: Attributes) -> Tokens:
 def _duration(attributes: Attributes) -> int:
     """How long the call took; a record is not refused for it."""
     try:
-        return _count(attributes, In.DURATION_MS)
+        return read_count(attributes, In.DURATION_MS)
     except UnreadableRecordError:
         return 0
 
 
 def _provider(attributes: Attributes) -> Provider:
     """Provider that the client names; an older client names none, then the form of the model id decides."""
-    named = _text(attributes, In.PROVIDER) or _text(attributes, In.PROVIDER_NAME)
+    named = read_text(attributes, In.PROVIDER) or read_text(attributes, In.PROVIDER_NAME)
     if named:
         return _PROVIDERS.get(named.lower(), Provider.OTHER)
-    return _PROVIDER_OF_FORM[normalise(_text(attributes, In.MODEL)).provider_form]
+    return _PROVIDER_OF_FORM[normalise(read_text(attributes, In.MODEL)).provider_form]
 
 
 def _speed(attributes: Attributes) -> Speed:
-    return Speed.FAST if _text(attributes, In.SPEED) == "fast" else Speed.STANDARD
-
-
-def _reported_cost(attributes: Attributes) -> int | None:
-    cost = attributes.get(In.COST_USD)
-    if cost is not None:
-        return _reported_money(cost, In.COST_USD)
-    if In.COST_USD_MICROS not in attributes:
-        return None
-    return _count(attributes, In.COST_USD_MICROS) * 10**6
-
-
-def _reported_money(value: Scalar, key: str) -> int:
-    if isinstance(value, bool):
-        raise UnreadableRecordError("bad_cost", f"{key}: {value!r} is not an amount of money")
-    try:
-        amount = picousd_from_reported(value)
-    except ValueError as error:
-        raise UnreadableRecordError("bad_cost", f"{key}: {error}") from None
-    if amount > COST_MAX_PICOUSD:
-        raise UnreadableRecordError("bad_cost", f"{key}: {value!r} USD is too large for one record")
-    return amount
-
-
-def _count(attributes: Attributes, key: str) -> int:
-    """Read a count that may come as an integer, a whole double or decimal text; absent is 0."""
-    value = attributes.get(key)
-    if value is None:
-        return 0
-    if type(value) is not int:
-        value = _whole(value, key)
-    if not 0 <= value <= TOKENS_MAX:
-        raise UnreadableRecordError("bad_count", f"{key}: {value} is negative or above {TOKENS_MAX}")
-    return value
-
-
-def _point_count(value: Scalar, key: str) -> int:
-    count = value if type(value) is int else _whole(value, key)
-    if not 0 <= count < 2**63:
-        raise UnreadableRecordError("bad_count", f"{key}: {count} is negative or beyond 64 bits")
-    return count
-
-
-def _whole(value: Scalar, key: str) -> int:
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case str() if value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
-            return int(value)
-        case _:
-            raise UnreadableRecordError("bad_count", f"{key}: {value!r} is not a whole number")
-
-
-def _text(attributes: Attributes, key: str) -> str:
-    value = attributes.get(key, "")
-    return value if type(value) is str else str(value)
+    return Speed.FAST if read_text(attributes, In.SPEED) == "fast" else Speed.STANDARD
 
 
 def _canonical(attributes: Attributes) -> str:

@@ -18,6 +18,12 @@ BODY_API_REQUEST = "claude_code.api_request"
 METRIC_CLIENT_COST = "claude_code.cost.usage"
 METRIC_CLIENT_TOKENS = "claude_code.token.usage"
 CONTROL_METRICS: frozenset[str] = frozenset({METRIC_CLIENT_COST, METRIC_CLIENT_TOKENS})
+METRIC_CLIENT_SESSIONS = "claude_code.session.count"
+METRIC_CLIENT_LINES = "claude_code.lines_of_code.count"
+METRIC_CLIENT_COMMITS = "claude_code.commit.count"
+METRIC_CLIENT_PULL_REQUESTS = "claude_code.pull_request.count"
+METRIC_CLIENT_EDIT_DECISIONS = "claude_code.code_edit_tool.decision"
+METRIC_CLIENT_ACTIVE_TIME = "claude_code.active_time.total"
 
 
 class In(StrEnum):
@@ -32,6 +38,7 @@ class In(StrEnum):
     CACHE_READ_TOKENS = "cache_read_tokens"
     COST_USD = "cost_usd"
     COST_USD_MICROS = "cost_usd_micros"
+    DECISION = "decision"
     DURATION_MS = "duration_ms"
     EFFORT = "effort"
     EVENT_NAME = "event.name"
@@ -54,8 +61,11 @@ class In(StrEnum):
     SERVICE_VERSION = "service.version"
     SESSION_ID = "session.id"
     SKILL_NAME = "skill.name"
+    SOURCE = "source"
     SPEED = "speed"
-    TOKEN_TYPE = "type"  # noqa: S105
+    START_TYPE = "start_type"
+    TOOL_NAME = "tool_name"
+    TYPE = "type"
     USER_ACCOUNT_UUID = "user.account_uuid"
     USER_EMAIL = "user.email"
     USER_ID = "user.id"
@@ -153,7 +163,7 @@ class Quantity(StrEnum):
 
 
 class Metric(StrEnum):
-    """Metrics that are folds of postings."""
+    """Metrics that are folds of postings, or of the clients' activity counters."""
 
     COST = "spanledger.cost"
     USER_COST = "spanledger.user.cost"
@@ -165,6 +175,12 @@ class Metric(StrEnum):
     CLIENT_COST_ADJUSTMENT = "spanledger.cost.client.adjustment"
     TOKENS_ADJUSTMENT = "spanledger.tokens.adjustment"
     REQUESTS_ADJUSTMENT = "spanledger.requests.adjustment"
+    SESSIONS = "spanledger.sessions"
+    LINES_OF_CODE = "spanledger.lines_of_code"
+    COMMITS = "spanledger.commits"
+    PULL_REQUESTS = "spanledger.pull_requests"
+    EDIT_DECISIONS = "spanledger.edit_decisions"
+    ACTIVE_TIME = "spanledger.active_time"
 
 
 ADJUSTMENT_OF: dict[Metric, Metric] = {
@@ -175,6 +191,9 @@ ADJUSTMENT_OF: dict[Metric, Metric] = {
     Metric.REQUESTS: Metric.REQUESTS_ADJUSTMENT,
 }
 """The twin that takes a metric's corrections. Every total that we show is series + adjustment."""
+
+ADJUSTED_BY: dict[Metric, Metric] = {twin: metric for metric, twin in ADJUSTMENT_OF.items()}
+"""The metric that a twin corrects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +239,36 @@ _SERIES: tuple[MetricSpec, ...] = (
 )
 
 
+_ACTIVITY: tuple[MetricSpec, ...] = (
+    MetricSpec(
+        Metric.SESSIONS,
+        "{process}",
+        Quantity.COUNT,
+        True,
+        (In.START_TYPE,),
+        True,
+        "Client processes started; one that continues a session counts again.",
+    ),
+    MetricSpec(Metric.LINES_OF_CODE, "{line}", Quantity.COUNT, True, (In.TYPE,), True, "Lines `added` and `removed`."),
+    MetricSpec(Metric.COMMITS, "{commit}", Quantity.COUNT, True, (), True, "Commits made by the client."),
+    MetricSpec(
+        Metric.PULL_REQUESTS, "{pull_request}", Quantity.COUNT, True, (), True, "Pull requests made by the client."
+    ),
+    MetricSpec(
+        Metric.EDIT_DECISIONS,
+        "{decision}",
+        Quantity.COUNT,
+        True,
+        (In.DECISION, In.SOURCE, In.TOOL_NAME),
+        True,
+        "Edits accepted and rejected, and by whom.",
+    ),
+    MetricSpec(
+        Metric.ACTIVE_TIME, "s", Quantity.DURATION, True, (In.TYPE,), True, "Time that `user` and `cli` were active."
+    ),
+)
+
+
 def _adjustment(spec: MetricSpec) -> MetricSpec:
     return MetricSpec(
         ADJUSTMENT_OF[spec.name],
@@ -232,8 +281,24 @@ def _adjustment(spec: MetricSpec) -> MetricSpec:
     )
 
 
-METRICS: dict[Metric, MetricSpec] = {spec.name: spec for spec in (*_SERIES, *map(_adjustment, _SERIES))}
-"""Every metric folded from postings, adjustment twins included."""
+METRICS: dict[Metric, MetricSpec] = {spec.name: spec for spec in (*_SERIES, *map(_adjustment, _SERIES), *_ACTIVITY)}
+"""Every cumulative metric, adjustment twins included."""
+
+TOTALS: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric not in ADJUSTED_BY)
+"""Metrics that have a total: all but the twins, whose values go into it."""
+
+ACTIVITY: dict[str, Metric] = {
+    METRIC_CLIENT_SESSIONS: Metric.SESSIONS,
+    METRIC_CLIENT_LINES: Metric.LINES_OF_CODE,
+    METRIC_CLIENT_COMMITS: Metric.COMMITS,
+    METRIC_CLIENT_PULL_REQUESTS: Metric.PULL_REQUESTS,
+    METRIC_CLIENT_EDIT_DECISIONS: Metric.EDIT_DECISIONS,
+    METRIC_CLIENT_ACTIVE_TIME: Metric.ACTIVE_TIME,
+}
+"""The client's activity counters and the metric that each becomes; a label of ours is the client's attribute."""
+
+READ_METRICS: frozenset[str] = CONTROL_METRICS | ACTIVITY.keys()
+"""Metrics of the client that are read."""
 
 
 class Gauge(StrEnum):

@@ -18,8 +18,6 @@ from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
 from spanledger.core.usage import Evidence, UsageRecord
 from spanledger.core.verdict import judge
 
-NANO_PER_SECOND = 10**9
-
 
 @dataclass(frozen=True, slots=True)
 class Sighting:

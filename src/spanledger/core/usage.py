@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from spanledger.core.semconv import Metric
+
 
 class Signal(StrEnum):
     """OTLP signals, as the last part of their HTTP path (`/v1/traces`)."""
@@ -203,6 +205,24 @@ class ControlPoint:
     query_class: QueryClass
     speed: Speed
     token_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityPoint:
+    """One data point of a client's activity counter, as the metric of ours that it becomes.
+
+    `series` is the digest of metric, resource and attributes; (series, start, time) identifies the point. `amount` is
+    nanoseconds for durations, a count otherwise. `labels` are the metric's own.
+    """
+
+    metric: Metric
+    series: str
+    start_unix_nano: int
+    time_unix_nano: int
+    temporality: Temporality
+    amount: int
+    source: Source
+    labels: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The ledger: one file with evidence, postings, control points, series and outbox."""
+"""The ledger: one file with evidence, postings, control points, tallies, series and outbox."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from spanledger.ledger.outbox import OutboxStore
 from spanledger.ledger.postings import PostingStore
 from spanledger.ledger.residuals import ResidualStore
 from spanledger.ledger.series import SeriesStore
+from spanledger.ledger.tallies import TallyStore
 
 _BEGAN = "began_unix_nano"
 
@@ -28,6 +29,7 @@ class Ledger:
     postings: PostingStore
     control: ControlStore
     residuals: ResidualStore
+    tallies: TallyStore
     series: SeriesStore
     outbox: OutboxStore
 
@@ -58,6 +60,7 @@ class Ledger:
             postings=PostingStore(database, dimensions),
             control=ControlStore(database, dimensions),
             residuals=ResidualStore(database, dimensions),
+            tallies=TallyStore(database, dimensions),
             series=SeriesStore(database, max_series),
             outbox=OutboxStore(database),
         )

@@ -20,8 +20,8 @@ from spanledger.core.batch import Attributes, Batch, LogData, PointData, Scalar,
 from spanledger.core.errors import ConfigError, PermanentError
 from spanledger.core.semconv import (
     BODY_API_REQUEST,
-    CONTROL_METRICS,
     EVENT_API_REQUEST,
+    READ_METRICS,
     SPAN_INTERACTION,
     SPAN_LLM_REQUEST,
     In,
@@ -239,7 +239,7 @@ def _metrics(body: bytes) -> Batch:
         for scope in group.scope_metrics:
             for metric in scope.metrics:
                 count += _point_count(metric)
-                if metric.name in CONTROL_METRICS and metric.WhichOneof("data") == "sum":
+                if metric.name in READ_METRICS and metric.WhichOneof("data") == "sum":
                     _sort_points(_points(metric.name, metric.sum, resource), points, problems)
     return Batch(Signal.METRICS, count, points=tuple(points), problems=tuple(problems))
 

@@ -14,8 +14,7 @@ from spanledger.core.batch import Scalar
 from spanledger.core.gauges import Reading
 from spanledger.core.money import usd_double
 from spanledger.core.semconv import GAUGES, OVERFLOW_LABEL, MetricSpec, Quantity
-
-NANO_PER_SECOND = 10**9
+from spanledger.core.times import NANO_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)

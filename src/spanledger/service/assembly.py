@@ -9,7 +9,8 @@ from spanledger.config.clients import load_client_prices
 from spanledger.config.prices import load_price_book
 from spanledger.config.sections import Settings
 from spanledger.core.metering import Meter
-from spanledger.core.settling import NANO_PER_SECOND, Policy, Prices
+from spanledger.core.settling import Policy, Prices
+from spanledger.core.times import NANO_PER_SECOND
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.decode import require_fast_protobuf
 from spanledger.service.pipeline import Options, Pipeline

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spanledger.core.money import format_usd
-from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, Metric, Quantity
+from spanledger.core.semconv import ADJUSTED_BY, METRICS, TOTALS, Metric, Quantity
+from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import TOKEN_CLASSES, Evidence
 from spanledger.core.views import Group, Report
 from spanledger.ledger.ledger import Ledger
@@ -44,27 +45,27 @@ class Figures:
 def audit(ledger: Ledger) -> Figures:
     """Read a ledger's figures and compare them with one another."""
     report = ledger.report()
-    metrics = dict.fromkeys(ADJUSTMENT_OF, 0)
-    twins = {twin: metric for metric, twin in ADJUSTMENT_OF.items()}
+    metrics = dict.fromkeys(TOTALS, 0)
     for state in ledger.series.states():
-        metrics[twins.get(state.key.metric, state.key.metric)] += state.exported_value
+        metrics[ADJUSTED_BY.get(state.key.metric, state.key.metric)] += state.exported_value
     return Figures(
         report=report,
         client_cost_picousd=report.client_cost_picousd + ledger.control.cost_without_log_picousd(),
         metrics=metrics,
-        disagreements=tuple(_disagreements(report, ledger.postings.cost_picousd(), metrics)),
+        disagreements=tuple(_disagreements(report, ledger, metrics)),
     )
 
 
-def _disagreements(report: Report, posted_picousd: int, metrics: dict[Metric, int]) -> list[str]:
+def _disagreements(report: Report, ledger: Ledger, metrics: dict[Metric, int]) -> list[str]:
     tokens = sum(sum(group.tokens) for group in report.groups["by_model"].values())
     expected = {
-        "ledger, the sum of its postings": (Metric.COST, posted_picousd),
+        "ledger, the sum of its postings": (Metric.COST, ledger.postings.cost_picousd()),
         "report, cost": (Metric.COST, report.cost_picousd),
         "report, cost by user": (Metric.USER_COST, report.cost_picousd),
         "report, client cost": (Metric.CLIENT_COST, report.client_cost_picousd),
         "report, tokens": (Metric.TOKENS, tokens),
         "report, requests": (Metric.REQUESTS, report.requests),
+        **{f"ledger, {metric.value}": (metric, total) for metric, total in ledger.tallies.totals().items()},
     }
     return [
         f"{side} says {_amount(metric, value)}, {metric.value} with its adjustment {_amount(metric, metrics[metric])}"
@@ -73,8 +74,14 @@ def _disagreements(report: Report, posted_picousd: int, metrics: dict[Metric, in
     ]
 
 
-def _amount(metric: Metric, value: int) -> str | int:
-    return format_usd(value) if METRICS[metric].quantity is Quantity.MONEY else value
+def _amount(metric: Metric, value: int) -> str | int | float:
+    match METRICS[metric].quantity:
+        case Quantity.MONEY:
+            return format_usd(value)
+        case Quantity.COUNT:
+            return value
+        case Quantity.DURATION:
+            return value / NANO_PER_SECOND
 
 
 def _residual_picousd(report: Report) -> int:

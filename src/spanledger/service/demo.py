@@ -18,6 +18,7 @@ from spanledger.core.errors import SpanledgerError
 from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge, Posting
 from spanledger.core.semconv import METRICS, Metric, Out, Quantity
+from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Destination
 from spanledger.exporter.grpc_client import GrpcClient
@@ -192,8 +193,14 @@ def lost_on_the_way(exported: dict[Metric, int], arrived: dict[Metric, int]) -> 
 
 
 def shown_amount(metric: Metric, value: int) -> str:
-    """A metric's value for people: USD or a count."""
-    return f"${format_usd(value)}" if METRICS[metric].quantity is Quantity.MONEY else f"{value:,}"
+    """A metric's value for people: USD, a count or seconds."""
+    match METRICS[metric].quantity:
+        case Quantity.MONEY:
+            return f"${format_usd(value)}"
+        case Quantity.COUNT:
+            return f"{value:,}"
+        case Quantity.DURATION:
+            return f"{value / NANO_PER_SECOND:,.3f} s"
 
 
 def _same_span(bodies: Sequence[CapturedBody], arrived: Sequence[bytes]) -> tuple[SpanData, SpanData]:

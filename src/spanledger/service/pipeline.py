@@ -17,7 +17,8 @@ from spanledger.core.enrichment import attributes_for
 from spanledger.core.metering import Meter
 from spanledger.core.posting import Charge, Latest, reconcile
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for, settle
-from spanledger.core.usage import ControlPoint, Problem, Signal, UsageRecord
+from spanledger.core.tally import tally_increments
+from spanledger.core.usage import ActivityPoint, ControlPoint, Problem, Signal, UsageRecord
 from spanledger.core.views import series_increments
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.decode import decode
@@ -47,6 +48,7 @@ class Prepared:
     usage: tuple[UsageRecord | None, ...]
     places: tuple[int, ...]
     points: tuple[ControlPoint, ...]
+    activity: tuple[ActivityPoint, ...]
     problems: tuple[Problem, ...]
     waits_for_join: bool
 
@@ -89,6 +91,7 @@ def prepare(delivery: Delivery, meter: Meter) -> Prepared:
         usage=metered.usage,
         places=batch.places,
         points=metered.points,
+        activity=metered.activity,
         problems=(*problems, *metered.problems),
         waits_for_join=batch.waits_for_join,
     )
@@ -117,6 +120,8 @@ class Pipeline:
             settled = self._settle(evidence, now_unix_nano, known=known)
             self._ledger.begin(now_unix_nano)
             self._reconciler.note((s.record for s in fresh), (p for one in group for p in one.points), now_unix_nano)
+            activity = [point for prepared in group for point in prepared.activity]
+            self._ledger.tallies.add_points(activity, self._ledger.began_unix_nano)
             for prepared in group:
                 self._ledger.control.add(prepared.points, now_unix_nano)
                 if self._options.forward:
@@ -150,13 +155,16 @@ class Pipeline:
         return min((at for at in times if at is not None), default=None)
 
     def fold(self, now_unix_nano: int) -> int:
-        """Fold the postings that came since into the series; give how many labels found no room."""
+        """Fold what came since into the series: postings and tallies; give how many labels found no room."""
         series, last_id = self._ledger.series, self._ledger.postings.last_id()
-        if last_id == series.watermark:
+        grown = self._ledger.tallies.grown()
+        if last_id == series.watermark and not grown:
             return 0
         totals = self._ledger.postings.totals(after_id=series.watermark, to_id=last_id)
+        increments = series_increments(totals) | tally_increments(grown)
         with self._ledger.transaction():
-            return series.add(series_increments(totals), to_posting_id=last_id, now_unix_nano=now_unix_nano)
+            self._ledger.tallies.fold()
+            return series.add(increments, to_posting_id=last_id, now_unix_nano=now_unix_nano)
 
     def prime(self) -> None:
         """Note that an export of all series arrived."""

@@ -15,7 +15,7 @@ from random import Random
 from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Payload, Receipt
 from spanledger.core.errors import PermanentError
-from spanledger.core.settling import NANO_PER_SECOND
+from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import OtlpClient
 from spanledger.exporter.forward import Forwarder

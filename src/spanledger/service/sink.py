@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import SpanledgerError
 from spanledger.core.money import picousd_of_double
-from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, Metric, Quantity
+from spanledger.core.semconv import ADJUSTED_BY, METRICS, TOTALS, Metric, Quantity
+from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Signal
 from spanledger.otlp.encode import SumPoint, decode_sums
 from spanledger.otlp.otlp_json import to_protobuf
@@ -76,17 +77,25 @@ class OtlpSink:
         return latest
 
     def metric_totals(self) -> dict[Metric, int]:
-        """Series + adjustment of each of our metrics, in pico-USD or as counts.
+        """Series + adjustment of each of our metrics: pico-USD, counts or nanoseconds.
 
         Exact up to 4,503 USD a series; beyond, a double's own step is more than a pico-USD.
         """
-        twins = {twin: metric for metric, twin in ADJUSTMENT_OF.items()}
-        totals = dict.fromkeys(ADJUSTMENT_OF, 0)
+        totals = dict.fromkeys(TOTALS, 0)
         for point in self.latest_sums().values():
             if point.metric not in set(Metric):
                 continue
             metric = Metric(point.metric)
-            is_money = METRICS[metric].quantity is Quantity.MONEY
-            amount = picousd_of_double(point.value) if is_money else int(point.value)
-            totals[twins.get(metric, metric)] += amount
+            totals[ADJUSTED_BY.get(metric, metric)] += _amount(METRICS[metric].quantity, point.value)
         return totals
+
+
+def _amount(quantity: Quantity, value: float | int) -> int:
+    """What a point of ours stands for; the inverse of encoding."""
+    match quantity:
+        case Quantity.MONEY:
+            return picousd_of_double(value)
+        case Quantity.COUNT:
+            return int(value)
+        case Quantity.DURATION:
+            return round(value * NANO_PER_SECOND)

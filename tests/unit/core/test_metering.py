@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from spanledger.core.batch import Attributes, Batch, LogData, PointData, SpanData
-from spanledger.core.metering import TOKENS_MAX, Meter, Metered, query_class
+from spanledger.core.metering import Meter, Metered, query_class
+from spanledger.core.reading import TOKENS_MAX
 from spanledger.core.usage import Provider, QueryClass, Signal, Speed, Temporality, Tokens, UsageRecord
 
 RESOURCE: Attributes = {"service.name": "claude-code", "service.version": "2.1.330", "team.id": "platform"}

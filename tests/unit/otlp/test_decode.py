@@ -97,14 +97,14 @@ def test_every_kind_of_value_is_read_or_left_out() -> None:
     }
 
 
-def test_only_the_clients_own_sums_are_control_points() -> None:
+def test_only_sums_of_the_client_that_we_know_are_read() -> None:
     request = ExportMetricsServiceRequest()
     metrics = request.resource_metrics.add().scope_metrics.add().metrics
     cost = metrics.add(name="claude_code.cost.usage").sum
     cost.aggregation_temporality = 1
     cost.data_points.add(as_double=0.5)
     cost.data_points.add(flags=1)  # says that it holds no value
-    metrics.add(name="claude_code.session.count").sum.data_points.add(as_int=1)
+    metrics.add(name="claude_code.unheard_of").sum.data_points.add(as_int=1)
     metrics.add(name="http.server.duration").gauge.data_points.add(as_double=1)
     batch = decode(Signal.METRICS, request.SerializeToString())
     assert batch.items == 4
