@@ -23,7 +23,7 @@ demo: setup ## Send captured sessions through the service and check what comes o
 	@$(BIN)/spanledger demo
 
 test: setup ## Run the tests (no network; under 5 minutes on two cores)
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: setup ## Check style and formatting
 	@$(BIN)/ruff check .

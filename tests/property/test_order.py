@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery
-from spanledger.service.assembly import assemble
-from support.replaying import Replayed, feed, read_folder, replay_folders
+from support.replaying import Replayed, feed, open_parts, read_folder, replay_folders
 from support.splitting import split_records
 from support.truth import CAPTURES
 
@@ -42,7 +40,7 @@ def in_file_order(name: str, tmp_path: Path) -> Replayed:
 
 
 def replay_groups(groups: Sequence[Sequence[Delivery]], times: Sequence[int], path: Path) -> Replayed:
-    parts = assemble(Settings(), path, forward=True)
+    parts = open_parts(path)
     replayed = feed(parts, groups, times)
     parts.ledger.close()
     return replayed

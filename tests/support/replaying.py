@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery
 from spanledger.core.posting import Posting
-from spanledger.service.assembly import Parts, assemble
+from spanledger.core.settling import Prices
+from spanledger.service.assembly import Parts, assemble, load_prices
 from spanledger.service.audit import Figures, audit
 from spanledger.service.captures import CapturedBody, find_folders, read_body
 from spanledger.service.pipeline import prepare
@@ -42,9 +44,22 @@ class Replayed:
         )
 
 
+@cache
+def list_prices() -> Prices:
+    """The bundled prices, read once: reading them takes longer than replaying a capture."""
+    return load_prices(Settings())
+
+
+def open_parts(ledger_path: Path, *, forward: bool = True, settings: Settings | None = None) -> Parts:
+    """A pipeline on a ledger file, by default with default settings."""
+    settings = settings or Settings()
+    prices = None if settings.prices.files else list_prices()
+    return assemble(settings, ledger_path, forward=forward, prices=prices)
+
+
 def replay_folders(paths: Sequence[Path], ledger_path: Path, out: Path | None = None) -> Replayed:
     """Replay folders as the command does, with default settings."""
-    parts = assemble(Settings(), ledger_path, forward=out is not None)
+    parts = open_parts(ledger_path, forward=out is not None)
     replay = Replay(parts.ledger, parts.pipeline, parts.meter, out)
     figures = replay.run(find_folders(paths), lambda _: None)
     postings = list(parts.ledger.postings.all())

@@ -25,12 +25,11 @@ from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Destination
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.ledger.ledger import Ledger
-from spanledger.service.assembly import assemble
 from spanledger.service.audit import audit
 from spanledger.service.destination import client_for
 from spanledger.service.runtime import Addresses, Service
 from spanledger.service.sink import OtlpSink
-from support.replaying import Replayed
+from support.replaying import Replayed, open_parts
 from support.splitting import protobuf_body
 
 CENTURY_SECONDS = 100 * 365 * 86_400
@@ -80,7 +79,7 @@ async def running(ledger_path: Path, **more: str) -> AsyncIterator[Running]:
     sink = OtlpSink()
     await sink.start()
     settings = settings_for(sink, ledger_path, **more)
-    service = Service(settings, assemble(settings, ledger_path, forward=True), client_for(settings))
+    service = Service(settings, open_parts(ledger_path, settings=settings), client_for(settings))
     addresses = await service.start()
     try:
         yield Running(service, addresses, sink)

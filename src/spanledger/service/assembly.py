@@ -25,18 +25,27 @@ class Parts:
     pipeline: Pipeline
 
 
-def assemble(settings: Settings, ledger_path: Path, *, forward: bool) -> Parts:
-    """Open the ledger, load the prices and connect both to a pipeline.
+def load_prices(settings: Settings) -> Prices:
+    """Load the price book of the settings, and what is known of how clients price.
+
+    Raises:
+        ConfigError: a price file cannot be used.
+    """
+    return Prices(load_price_book(settings.prices.files or None), load_client_prices())
+
+
+def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Prices | None = None) -> Parts:
+    """Open the ledger, load the prices unless they are given, and connect both to a pipeline.
 
     Raises:
         ConfigError: the ledger, a price file or the protobuf backend cannot be used.
     """
     require_fast_protobuf()
-    book = load_price_book(settings.prices.files or None)
+    prices = prices or load_prices(settings)
     ledger = Ledger.open(ledger_path, max_series=settings.metrics.max_series)
     meter = Meter(settings.metrics.resource_labels)
     options = Options(policy_of(settings), forward=forward, gen_ai_cost=settings.attributes.gen_ai_cost)
-    return Parts(ledger, meter, Pipeline(ledger, Prices(book, load_client_prices()), meter, options))
+    return Parts(ledger, meter, Pipeline(ledger, prices, meter, options))
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import PermanentError, RetryableError
 from spanledger.core.usage import Signal
-from spanledger.service.assembly import Parts, assemble
+from spanledger.service.assembly import Parts
 from spanledger.service.pipeline import Accepted, Prepared
 from spanledger.service.worker import LedgerWorker
-from support.replaying import read_folder
+from support.replaying import open_parts, read_folder
 from support.truth import CAPTURES
 
 S01 = [body.delivery for body in read_folder(CAPTURES / "s01_single_prompt")]
@@ -52,7 +51,7 @@ def consume_all(parts: Parts, pipeline: object, deliveries: Sequence[Delivery]) 
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Parts:
-    return assemble(Settings(), tmp_path / "ledger.db", forward=True)
+    return open_parts(tmp_path / "ledger.db")
 
 
 def test_deliveries_that_come_together_are_booked_and_answered(parts: Parts) -> None:
