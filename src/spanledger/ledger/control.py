@@ -62,6 +62,11 @@ FROM posting JOIN account ON account.id = posting.account_id
 WHERE posting.evidence IN (:log, :inferred) GROUP BY posting.sender_id, account.query_class
 """  # noqa: S608
 
+_RECEIVED = """
+SELECT min(received_unix_nano) FROM control_point
+WHERE sender_id IN (SELECT value FROM json_each(?)) AND time_unix_nano > ? AND time_unix_nano <= ?
+"""
+
 Group = tuple[str, QueryClass]
 """Group of a sender and query class: within it calls and points are comparable."""
 
@@ -85,6 +90,11 @@ class ControlStore:
         when = {"senders": json.dumps(list(sender_ids)), "start": start_unix_nano, "end": end_unix_nano}
         rows = [*self._connection.execute(_DELTAS, when), *self._connection.execute(_CUMULATIVE, when)]
         return [self._point(row) for row in rows]
+
+    def received_unix_nano(self, sender_ids: Sequence[int], start_unix_nano: int, end_unix_nano: int) -> int:
+        """When the first of some senders' points of an interval (start, end] was received; it has one at least."""
+        arguments = (json.dumps(list(sender_ids)), start_unix_nano, end_unix_nano)
+        return int(self._connection.execute(_RECEIVED, arguments).fetchone()[0])
 
     def cost_without_log_picousd(self) -> int:
         """What the clients' cost metric holds beyond their log events, summed over groups where it holds more."""

@@ -103,21 +103,17 @@ class ResidualStore:
         ]
         self._connection.executemany("INSERT INTO residual VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
-    def aliases(self, user_id: str) -> dict[str, str]:
-        """What a user's aliases stand for; an alias of several models is left out."""
-        rows = self._connection.execute(
-            "SELECT asked, min(served) FROM alias WHERE user_id = ? GROUP BY asked HAVING count(*) = 1", (user_id,)
-        )
-        return {str(asked): str(served) for asked, served in rows}
+    def aliases(self, user_id: str) -> frozenset[Alias]:
+        """Every alias that was learnt of a user's names."""
+        rows = self._connection.execute("SELECT asked, served FROM alias WHERE user_id = ?", (user_id,))
+        return frozenset(Alias(str(asked), str(served)) for asked, served in rows)
 
-    def learn(self, user_id: str, aliases: Iterable[Alias]) -> bool:
-        """Keep aliases; True when one was not known."""
-        before = self._connection.total_changes
+    def learn(self, user_id: str, aliases: Iterable[Alias]) -> None:
+        """Keep aliases."""
         self._connection.executemany(
             "INSERT INTO alias VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             sorted((user_id, alias.asked, alias.served) for alias in aliases),
         )
-        return self._connection.total_changes > before
 
     def unpriced_of(self, user_id: str) -> list[Unreconciled]:
         """Where something of a user was posted without a price, by sender."""

@@ -105,7 +105,7 @@ class Pipeline:
         self._prices = prices
         self._meter = meter
         self._options = options
-        self._reconciler = Reconciler(ledger, prices, options.policy)
+        self._reconciler = Reconciler(ledger, options.policy)
 
     def accept(self, group: Sequence[Prepared], now_unix_nano: int) -> Accepted:
         """Make a group of deliveries durable: evidence, postings, control points and outbox in one transaction."""
@@ -143,7 +143,7 @@ class Pipeline:
                 evidence = self._ledger.evidence.of_buckets(buckets)
                 settled = self._settle(evidence, now_unix_nano, known=frozenset(evidence))
                 self._ledger.outbox.seal(payload, self._enriched(prepared, settled))
-            return self._reconciler.advance(now_unix_nano) or len(ripe) == _STEP_MAX
+            return self._reconciler.advance(self._prices, now_unix_nano) or len(ripe) == _STEP_MAX
 
     def next_advance_unix_nano(self) -> int | None:
         """When `advance` will next have something to do; None when nothing waits."""

@@ -1,0 +1,107 @@
+"""Assessment: what the calls of a stretch and the client's sums of it say together, by a price book."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from spanledger.core.posting import Charge, Status
+from spanledger.core.residual import Alias, Leftover, ModelNames, leftovers
+from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge
+from spanledger.core.settling import Policy, Prices, Sighting, charge_for, held
+from spanledger.core.verdict import with_long_writes
+from spanledger.ledger.ledger import Ledger
+from spanledger.ledger.residuals import Unreconciled
+from spanledger.service.stretches import BookNames, Call, Stretch, stretch_around
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """The charge of what is left of a line."""
+
+    charge: Charge
+    leftover: Leftover
+
+
+@dataclass(frozen=True, slots=True)
+class WriteShare:
+    """How many of a call's cache writes were for an hour, by the client's sums, and whether that is certain."""
+
+    long: int
+    is_certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a stretch says. `residuals` are by identity, `shares` by the identity of a call.
+
+    `aliases` are all that is known of the user's names, with what the stretch adds; `learnt` is what it adds.
+    """
+
+    stretch: Stretch
+    residuals: Mapping[str, Residual]
+    shares: Mapping[str, WriteShare]
+    aliases: Aliases
+    learnt: frozenset[Alias]
+
+
+def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, now_unix_nano: int) -> Assessment:
+    """Assess the stretch around a time of a group; reads only."""
+    names = BookNames(prices.book)
+    senders = ledger.residuals.senders_of(what.source)
+    known = ledger.residuals.aliases(what.source.user_id)
+    stretch = stretch_around(ledger, policy, senders, what, _unambiguous(known, names), now_unix_nano)
+    left, found = leftovers(stretch.intervals, [call.received for call in stretch.calls], names)
+    found |= {alias for call in stretch.calls if (alias := _alias(call, names)) is not None}
+    aliases = _unambiguous(known | found, names)
+    long = [long_writes(leftover, prices) for leftover in left]
+    residuals: dict[str, Residual] = {}
+    for leftover, writes in zip(left, long, strict=True):
+        if any(leftover.counts):
+            start, end = leftover.start_unix_nano, leftover.end_unix_nano
+            received = ledger.control.received_unix_nano(senders, start, end)
+            occurred = held(end, received, policy.clock_skew_max_nano)
+            charge = residual_charge(leftover, writes, prices.book, aliases, occurred)
+            residuals[charge.identity] = Residual(charge, leftover)
+    return Assessment(stretch, residuals, _shares(long), aliases, frozenset(found - known))
+
+
+def refined(
+    charge: Charge, span: Sighting, share: WriteShare | None, aliases: Aliases, prices: Prices, policy: Policy
+) -> Charge:
+    """The charge of a span alone with what the sums tell of its cache writes, and an alias of its model."""
+    record = span.record
+    served = aliases.get(record.model)
+    if charge.status is Status.UNPRICED and served is not None:
+        aliased = replace(span, record=replace(record, model=served))
+        charge = charge_for(aliased, prices, policy)
+    if charge.status is Status.UNPRICED:
+        return charge
+    tokens, is_certain = record.tokens, not record.tokens.cache_write_unspecified
+    if share is not None:
+        tokens, is_certain = with_long_writes(record.tokens, share.long), share.is_certain
+    return replace(charge, tokens=tokens, status=Status.EXACT if is_certain else Status.PROVISIONAL)
+
+
+def _shares(several: Iterable[LongWrites]) -> dict[str, WriteShare]:
+    return {
+        identity: WriteShare(long, writes.is_certain)
+        for writes in several
+        for identity, long in writes.of_calls.items()
+    }
+
+
+def _alias(call: Call, names: ModelNames) -> Alias | None:
+    """What the span and the log of one call say of a name that is no model's."""
+    if call.log is None or call.span is None or names.known(call.span.record.model):
+        return None
+    return Alias(call.span.record.model, call.log.record.model)
+
+
+def _unambiguous(aliases: Iterable[Alias], names: ModelNames) -> Aliases:
+    """What each name stands for that is no model's; an alias of several models is left out."""
+    served: dict[str, set[str]] = {}
+    for alias in aliases:
+        if not names.known(alias.asked):
+            served.setdefault(alias.asked, set()).add(alias.served)
+    return {asked: models.pop() for asked, models in served.items() if len(models) == 1}
