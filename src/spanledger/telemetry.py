@@ -14,6 +14,8 @@ class Counter(StrEnum):
     DUPLICATES = "duplicates"
     EXPORTS_RETRIED = "exports_retried"
     METRIC_EXPORTS_FAILED = "metric_exports_failed"
+    PAYLOADS_EXPIRED = "payloads_expired"
+    PAYLOADS_NOT_FORWARDED = "payloads_not_forwarded"
     PAYLOADS_SET_ASIDE = "payloads_set_aside"
     RECORDS_REJECTED = "records_rejected"
     RECORDS_REJECTED_BY_DESTINATION = "records_rejected_by_destination"

@@ -16,7 +16,7 @@ import pytest
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import ConfigError, PermanentError, RetryableError
 from spanledger.core.usage import Signal
-from spanledger.exporter.client import Accepted, Deferred, Destination, OtlpClient, Outcome, Refused
+from spanledger.exporter.client import Accepted, Deferred, Destination, OtlpClient, Outcome, Refused, Tls
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
 from spanledger.receiver.grpc_server import GrpcReceiver
@@ -197,9 +197,10 @@ def test_paths_headers_and_compression_over_http() -> None:
         assert gzip.decompress(body) == BODY
 
 
-def test_a_certificate_file_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", [GrpcClient, HttpClient])
+def test_a_certificate_file_that_is_not_there_is_a_clear_error(client: type, tmp_path: Path) -> None:
     async def make() -> None:
-        GrpcClient(Destination("https://localhost:4317", certificate_file=tmp_path / "none.pem"))
+        client(Destination("https://localhost:4317", tls=Tls(ca_file=tmp_path / "none.pem")))
 
-    with pytest.raises(ConfigError, match=r"exporter\.certificate_file: cannot be read: .*none\.pem"):
+    with pytest.raises(ConfigError, match=r"none\.pem: certificate or key cannot be read"):
         asyncio.run(make())

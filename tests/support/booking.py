@@ -50,7 +50,6 @@ class Books:
             self.now_unix_nano = max(self.now_unix_nano, due)
             self.parts.pipeline.advance(self.now_unix_nano)
         self.parts.pipeline.fold(self.now_unix_nano)
-        self.parts.pipeline.prime()
         assert self.figures.disagreements == ()
         return self
 

@@ -87,7 +87,6 @@ def feed(parts: Parts, groups: Sequence[Sequence[Delivery]], times: Sequence[int
         now = max(now, due)
         parts.pipeline.advance(now)
     parts.pipeline.fold(now)
-    parts.pipeline.prime()
     figures = audit(parts.ledger)
     postings = list(parts.ledger.postings.all())
     return Replayed(figures, duplicates, list(figures.disagreements), postings)

@@ -26,7 +26,7 @@ from spanledger.exporter.client import Accepted, Destination
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.audit import audit
-from spanledger.service.destination import client_for
+from spanledger.service.destinations import clients_for
 from spanledger.service.runtime import Addresses, Service
 from spanledger.service.sink import OtlpSink
 from support.replaying import Replayed, open_parts
@@ -58,7 +58,7 @@ class Running:
     sink: OtlpSink
 
 
-def settings_for(sink: OtlpSink, ledger_path: Path, **more: str) -> Settings:
+def settings_for(sink: OtlpSink, ledger_path: Path, **more: Any) -> Settings:
     """Free ports, no join window, captures' own times; `more` has `__` for the dots of a key."""
     endpoint = sink.http_endpoint if more.get("exporter__protocol") == "http/protobuf" else sink.grpc_endpoint
     flags = {
@@ -74,12 +74,12 @@ def settings_for(sink: OtlpSink, ledger_path: Path, **more: str) -> Settings:
 
 
 @asynccontextmanager
-async def running(ledger_path: Path, **more: str) -> AsyncIterator[Running]:
+async def running(ledger_path: Path, **more: Any) -> AsyncIterator[Running]:
     """Run the service in front of a sink; on leaving both have stopped, and what was ready has arrived."""
     sink = OtlpSink()
     await sink.start()
     settings = settings_for(sink, ledger_path, **more)
-    service = Service(settings, open_parts(ledger_path, settings=settings), client_for(settings))
+    service = Service(settings, open_parts(ledger_path, settings=settings), clients_for(settings))
     addresses = await service.start()
     try:
         yield Running(service, addresses, sink)

@@ -12,11 +12,12 @@ from typing import Annotated
 import typer
 
 from spanledger.cli.options import ConfigOption, LedgerOption, exits_on_bad_input
+from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.sections import Settings
 from spanledger.config.settings import FLAGS, load_settings, require_no_loop
 from spanledger.service.assembly import assemble
-from spanledger.service.destination import client_for
-from spanledger.service.runtime import Service
+from spanledger.service.destinations import clients_for
+from spanledger.service.runtime import Addresses, Service
 
 
 @exits_on_bad_input
@@ -43,25 +44,35 @@ def serve(
 
 
 async def _serve(settings: Settings) -> None:
-    client = client_for(settings)
-    parts = assemble(settings, settings.ledger.path, forward=client is not None)
-    service = Service(settings, parts, client)
+    destinations = clients_for(settings)
+    parts = assemble(settings, settings.ledger.path, forward=bool(destinations))
+    service = Service(settings, parts, destinations)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     try:
         addresses = await service.start()
-        typer.echo(_ready_line(settings, addresses.grpc, addresses.http))
+        typer.echo(_ready_line(settings, addresses))
         await stopping.wait()
     finally:
         await service.stop()
 
 
-def _ready_line(settings: Settings, grpc: str, http: str) -> str:
-    endpoint = settings.exporter.endpoint
-    to = f"to {endpoint}" if endpoint else "no destination (set --otlp-endpoint): keeping the ledger only"
-    return f"spanledger ready: OTLP gRPC on {grpc}, HTTP on {http}; ledger {_shown(settings.ledger.path)}; {to}"
+def _ready_line(settings: Settings, addresses: Addresses) -> str:
+    listening = f"OTLP gRPC on {addresses.grpc}, HTTP on {addresses.http}"
+    return f"spanledger ready: {listening}; ledger {_shown(settings.ledger.path)}; {_shown_destinations(settings)}"
+
+
+def _shown_destinations(settings: Settings) -> str:
+    exporters = {DEFAULT_DESTINATION: settings.exporter} if settings.exporter.is_set else {}
+    named = {name: exporter.endpoint or "an endpoint for each signal" for name, exporter in exporters.items()}
+    named |= {
+        name: exporter.endpoint or "an endpoint for each signal" for name, exporter in settings.destinations.items()
+    }
+    if not named:
+        return "no destination (set --otlp-endpoint): keeping the ledger only"
+    return "to " + ", ".join(f"{url} ({name})" if len(named) > 1 else url for name, url in named.items())
 
 
 def _shown(path: Path) -> str:

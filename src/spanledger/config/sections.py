@@ -7,69 +7,28 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from spanledger.config.destinations import Exporter, MoreExporter, Name
+from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 
-_PORT_MAX = 65_535
 
-
-class Protocol(StrEnum):
-    """How to speak OTLP to the destination."""
-
-    GRPC = "grpc"
-    HTTP_PROTOBUF = "http/protobuf"
-
-
-class Compression(StrEnum):
-    """Compression of what is sent to the destination."""
-
-    NONE = "none"
-    GZIP = "gzip"
-
-
-def _endpoint(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > _PORT_MAX:
-        raise ValueError(f"{value!r} is not HOST:PORT, as in localhost:4317 or [::1]:4317")
-    return value
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value if "://" in value else f"http://{value}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is not a URL, as in http://localhost:4317")
-    return value if "://" in value else f"http://{value}"
-
-
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
-Url = Annotated[str, AfterValidator(_url)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Grpc(_Section):
+class Grpc(Section):
     """OTLP over gRPC."""
 
     endpoint: Endpoint = Field(default="localhost:4317", description="Where to receive OTLP over gRPC.")
 
 
-class Http(_Section):
+class Http(Section):
     """OTLP over HTTP."""
 
     endpoint: Endpoint = Field(default="localhost:4318", description="Where to receive OTLP over HTTP.")
 
 
-class Receiver(_Section):
+class Receiver(Section):
     """Receivers."""
 
     grpc: Grpc = Grpc()
@@ -79,7 +38,7 @@ class Receiver(_Section):
     )
 
 
-class Ledger(_Section):
+class Ledger(Section):
     """The ledger file."""
 
     path: Path = Field(
@@ -88,32 +47,14 @@ class Ledger(_Section):
     )
 
 
-class Exporter(_Section):
-    """The destination of telemetry and metrics."""
-
-    endpoint: Url | None = Field(
-        default=None, description="Where to send telemetry and metrics; without it only the ledger is kept."
-    )
-    traces_endpoint: Url | None = Field(default=None, description="Another URL for traces, used as it is (HTTP).")
-    logs_endpoint: Url | None = Field(default=None, description="Another URL for logs, used as it is (HTTP).")
-    metrics_endpoint: Url | None = Field(default=None, description="Another URL for metrics, used as it is (HTTP).")
-    protocol: Protocol = Field(default=Protocol.GRPC, description="`grpc` or `http/protobuf`.")
-    headers: dict[str, str] = Field(default={}, description="Headers or gRPC metadata of every request.")
-    timeout_seconds: PositiveSeconds = Field(default=10.0, description="How long to wait for an answer.")
-    compression: Compression = Field(default=Compression.NONE, description="`none` or `gzip`.")
-    certificate_file: Path | None = Field(
-        default=None, description="CA certificates for https, instead of the system's."
-    )
-
-
-class Retry(_Section):
+class Retry(Section):
     """Pauses between attempts."""
 
     initial_delay_seconds: PositiveSeconds = Field(default=1.0, description="Pause after the first failed attempt.")
     max_delay_seconds: PositiveSeconds = Field(default=60.0, description="Longest pause that backoff grows to.")
 
 
-class Forward(_Section):
+class Forward(Section):
     """Forwarding of telemetry."""
 
     join_window_seconds: Seconds = Field(
@@ -123,9 +64,18 @@ class Forward(_Section):
         default=4 * 2**20, gt=0, description="Payloads of a signal are sent together up to this."
     )
     retry: Retry = Retry()
+    flush_timeout_seconds: Seconds = Field(
+        default=5.0, description="How long to send what is ready when the service stops; the rest waits in the ledger."
+    )
+    outbox_max_bytes: int = Field(
+        default=2**30, gt=0, description="What is kept for a destination that takes nothing; then its copy is dropped."
+    )
+    outbox_max_age_seconds: PositiveSeconds = Field(
+        default=3 * 86_400.0, description="How long a payload is kept for a destination that does not take it."
+    )
 
 
-class Metrics(_Section):
+class Metrics(Section):
     """Cost metrics."""
 
     interval_seconds: PositiveSeconds = Field(default=60.0, description="Time between two exports.")
@@ -137,7 +87,7 @@ class Metrics(_Section):
     )
 
 
-class Settle(_Section):
+class Settle(Section):
     """How records become calls."""
 
     join_tolerance_seconds: Seconds = Field(
@@ -151,24 +101,27 @@ class Settle(_Section):
     )
 
 
-class Prices(_Section):
+class Prices(Section):
     """Price files."""
 
     files: list[Path] = Field(default=[], description="Price files to use instead of the bundled list.")
 
 
-class Attributes(_Section):
+class Attributes(Section):
     """Attributes that are written on spans and log records."""
 
     gen_ai_cost: bool = Field(default=True, description="Write the proposed `gen_ai.usage.cost.*` attributes.")
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings; every one has a default."""
 
     receiver: Receiver = Receiver()
     ledger: Ledger = Field(default_factory=Ledger)
     exporter: Exporter = Exporter()
+    destinations: dict[Name, MoreExporter] = Field(
+        default={}, description="Further destinations by name; keys of `exporter`, `signals` and `cost_metrics` each."
+    )
     forward: Forward = Forward()
     metrics: Metrics = Metrics()
     settle: Settle = Settle()

@@ -11,13 +11,16 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from spanledger.config.destinations import Exporter, MoreExporter
+from spanledger.config.otel_environment import exporter_variables
 from spanledger.config.sections import Settings
 from spanledger.core.errors import ConfigError
+from spanledger.core.usage import Signal
 
 ENVIRONMENT_PREFIX = "SPANLEDGER_"
 FLAGS = {
@@ -39,7 +42,7 @@ def setting_keys() -> dict[str, tuple[str, Any, str]]:
     return dict(_keys(Settings, ""))
 
 
-def load_settings(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
+def load_settings(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
     """Read settings: `flags` (by key) over `environ` over `file`.
 
     Raises:
@@ -47,7 +50,7 @@ def load_settings(file: Path | None, environ: Mapping[str, str], flags: Mapping[
     """
     problems: list[str] = []
     tree, origins = _read_file(file, environ, problems)
-    given = {**_otel_variables(environ, problems), **_own_variables(environ, problems)}
+    given = {**exporter_variables(environ, problems), **_own_variables(environ, problems)}
     for key, (value, origin) in given.items():
         _put(tree, key, value)
         origins[key] = origin
@@ -72,15 +75,25 @@ def require_no_loop(settings: Settings) -> None:
     Raises:
         ConfigError: names each such key.
     """
-    exporter, receiver = settings.exporter, settings.receiver
+    receiver = settings.receiver
     own = {_host_and_port(f"//{endpoint}") for endpoint in (receiver.grpc.endpoint, receiver.http.endpoint)}
     problems = [
-        f"exporter.{key}: {url} is this service's own receiver; set --otlp-endpoint, or unset the variable"
-        for key in ("endpoint", "traces_endpoint", "logs_endpoint", "metrics_endpoint")
-        if (url := getattr(exporter, key)) is not None and _host_and_port(url) in own
+        f"{key}: {url} is this service's own receiver; set --otlp-endpoint, or unset the variable"
+        for key, url in _destination_urls(settings)
+        if _host_and_port(url) in own
     ]
     if problems:
         raise ConfigError(problems)
+
+
+def _destination_urls(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Every URL that something is sent to, with its key."""
+    exporters: dict[str, Exporter] = {"exporter": settings.exporter}
+    exporters |= {f"destinations.{name}": exporter for name, exporter in settings.destinations.items()}
+    for section, exporter in exporters.items():
+        urls = {"endpoint": exporter.endpoint}
+        urls |= {f"{signal.value}.endpoint": exporter.of_signal(signal).endpoint for signal in Signal}
+        yield from ((f"{section}.{key}", url) for key, url in urls.items() if url is not None)
 
 
 def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, tuple[str, Any, str]]]:
@@ -176,43 +189,6 @@ def _parsed(value: str) -> Any:  # noqa: ANN401 - YAML
         return value
 
 
-def _otel_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, tuple[Any, str]]:
-    """Settings from the standard variables of OpenTelemetry exporters; an empty variable is unset (specification)."""
-    plain = {
-        "ENDPOINT": "exporter.endpoint",
-        "TRACES_ENDPOINT": "exporter.traces_endpoint",
-        "LOGS_ENDPOINT": "exporter.logs_endpoint",
-        "METRICS_ENDPOINT": "exporter.metrics_endpoint",
-        "PROTOCOL": "exporter.protocol",
-        "COMPRESSION": "exporter.compression",
-        "CERTIFICATE": "exporter.certificate_file",
-    }
-    given: dict[str, tuple[Any, str]] = {}
-    for suffix, key in plain.items():
-        name = f"OTEL_EXPORTER_OTLP_{suffix}"
-        if environ.get(name):
-            given[key] = (environ[name], name)
-    timeout = environ.get("OTEL_EXPORTER_OTLP_TIMEOUT")
-    if timeout:
-        given["exporter.timeout_seconds"] = (timeout, "OTEL_EXPORTER_OTLP_TIMEOUT")
-    headers = environ.get("OTEL_EXPORTER_OTLP_HEADERS")
-    if headers:
-        given["exporter.headers"] = (_headers(headers, problems), "OTEL_EXPORTER_OTLP_HEADERS")
-    return given
-
-
-def _headers(text: str, problems: list[str]) -> dict[str, str]:
-    """Read `key=value,key=value` with percent-encoded values (W3C baggage form)."""
-    headers: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip():
-            problems.append(f"OTEL_EXPORTER_OTLP_HEADERS: {part!r} is not KEY=VALUE")
-            continue
-        headers[unquote(key.strip()).lower()] = unquote(value.strip())
-    return headers
-
-
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - a setting's value
     *parents, last = key.split(".")
     for name in parents:
@@ -240,6 +216,9 @@ def _host_and_port(url: str) -> tuple[str, int | None]:
 
 def _nearest(key: str) -> str:
     known = list(setting_keys())
+    if key.startswith("destinations."):
+        section = ".".join(key.split(".")[:2])
+        known += [f"{section}.{name}" for name, _ in _keys(MoreExporter, "")]
     sections = {name.rsplit(".", 1)[0] for name in known}
     found = difflib.get_close_matches(key, [*known, *sections], n=1)
     return f"; did you mean {found[0]}?" if found else ""

@@ -42,6 +42,14 @@ class Payload:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What is forwarded to a destination."""
+
+    destination: str
+    signals: frozenset[Signal] = frozenset(Signal)
+
+
 class Consumer(Protocol):
     """Takes deliveries. Every receiver calls one; tests call it without a server."""
 

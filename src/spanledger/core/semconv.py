@@ -305,6 +305,8 @@ class Gauge(StrEnum):
     """Gauges: what is so at the time of an export."""
 
     OUTBOX_PAYLOADS = "spanledger.outbox.payloads"
+    OUTBOX_BYTES = "spanledger.outbox.size"
+    OUTBOX_AGE = "spanledger.outbox.age"
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +327,18 @@ GAUGES: dict[Gauge, GaugeSpec] = {
             Gauge.OUTBOX_PAYLOADS,
             "{payload}",
             Quantity.COUNT,
-            ("state",),
-            "Payloads kept for the destination: `pending`, or `refused` by it for good.",
+            ("destination", "state"),
+            "Payloads kept for a destination: `pending`, or `refused` by it for good.",
+        ),
+        GaugeSpec(
+            Gauge.OUTBOX_BYTES, "By", Quantity.COUNT, ("destination",), "Size of what is pending for a destination."
+        ),
+        GaugeSpec(
+            Gauge.OUTBOX_AGE,
+            "s",
+            Quantity.DURATION,
+            ("destination",),
+            "How long the oldest pending payload has waited.",
         ),
     )
 }

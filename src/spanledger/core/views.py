@@ -39,17 +39,16 @@ class SeriesKey:
 
 @dataclass(frozen=True, slots=True)
 class SeriesState:
-    """A series as it stands. A series that is not primed is exported as 0 (design §7)."""
+    """A series as it stands. To a destination that has not heard of it, it says 0 first (design §7)."""
 
     key: SeriesKey
     start_unix_nano: int
     value: int
-    primed: bool
+    primed_at: frozenset[str] = frozenset()
 
-    @property
-    def exported_value(self) -> int:
-        """What the next export says."""
-        return self.value if self.primed else 0
+    def exported_value(self, destination: str) -> int:
+        """What the next export says to a destination."""
+        return self.value if destination in self.primed_at else 0
 
 
 def series_increments(totals: Iterable[PostingTotal]) -> dict[SeriesKey, int]:

@@ -53,12 +53,41 @@ class OtlpClient(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Certificates: of the authority, instead of the system's; and the client's own with its key."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
-    """Where and how to send. `endpoints` are URLs for single signals, used as they are (HTTP)."""
+    """Where and how to send. `endpoints` are URLs for single signals, used as they are (HTTP).
+
+    `headers_file` holds further headers, which may change while the service runs.
+    """
 
     endpoint: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    headers_file: Path | None = None
     timeout_seconds: float = 10.0
     gzip: bool = False
-    certificate_file: Path | None = None
+    tls: Tls = Tls()
     endpoints: Mapping[Signal, str] = field(default_factory=dict)
+
+
+class SignalClients:
+    """One client for each signal, where signals are sent in different ways."""
+
+    def __init__(self, by_signal: Mapping[Signal, OtlpClient]) -> None:
+        self._by_signal = dict(by_signal)
+
+    async def export(self, signal: Signal, body: bytes) -> Outcome:
+        """Send one request body; see `OtlpClient`."""
+        return await self._by_signal[signal].export(signal, body)
+
+    async def close(self) -> None:
+        """Close connections."""
+        for client in self._by_signal.values():
+            await client.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from spanledger.core.delivery import Payload
@@ -30,7 +30,7 @@ class Outbox(Protocol):
 
 
 class Forwarder:
-    """Drains the outbox, one stream per signal, so that a slow signal holds no other up."""
+    """Drains one destination's outbox, one stream per signal, so that a slow signal holds no other up."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class Forwarder:
         backoff: Backoff,
         counters: Counters,
         *,
+        signals: Collection[Signal] = frozenset(Signal),
         max_batch_bytes: int,
     ) -> None:
         self._outbox = outbox
@@ -46,7 +47,7 @@ class Forwarder:
         self._backoff = backoff
         self._counters = counters
         self._max_batch_bytes = max_batch_bytes
-        self._wake = {signal: asyncio.Event() for signal in Signal}
+        self._wake = {signal: asyncio.Event() for signal in Signal if signal in signals}
         self._stopping = asyncio.Event()
 
     def notify(self) -> None:
@@ -57,7 +58,7 @@ class Forwarder:
     async def run(self) -> None:
         """Forward until `stop`; what is left stays in the outbox for the next start."""
         async with asyncio.TaskGroup() as tasks:
-            for signal in Signal:
+            for signal in self._wake:
                 tasks.create_task(self._drain(signal))
 
     def stop(self) -> None:
@@ -67,7 +68,7 @@ class Forwarder:
 
     async def flush(self) -> None:
         """Send what is in the outbox now, each batch once; what the destination defers stays."""
-        for signal in Signal:
+        for signal in self._wake:
             while batch := await self._outbox.departures(signal, self._max_batch_bytes):
                 if await self._attempt(batch) is not None:
                     break

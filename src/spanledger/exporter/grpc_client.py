@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ import grpc
 from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
+from spanledger.exporter.headers import Headers
 from spanledger.otlp.status import rejected, retry_delay_seconds
 
 _METHODS = {
@@ -48,13 +50,14 @@ class GrpcClient:
         compression = grpc.Compression.Gzip if destination.gzip else grpc.Compression.NoCompression
         self._channel = _channel(destination, compression)
         self._timeout_seconds = destination.timeout_seconds
-        self._metadata = tuple((key.lower(), value) for key, value in destination.headers.items())
+        self._headers = Headers(destination.headers, destination.headers_file)
         self._calls = {signal: self._channel.unary_unary(method, None, None) for signal, method in _METHODS.items()}
 
     async def export(self, signal: Signal, body: bytes) -> Outcome:
         """Send one request body; see `OtlpClient`."""
+        metadata = tuple(self._headers.current().items())
         try:
-            answer = await self._calls[signal](body, timeout=self._timeout_seconds, metadata=self._metadata)
+            answer = await self._calls[signal](body, timeout=self._timeout_seconds, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             return _failure(error)
         receipt = rejected(signal, answer)
@@ -71,14 +74,22 @@ def _channel(destination: Destination, compression: grpc.Compression) -> grpc.ai
     options = (("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0))
     if parts.scheme != "https":
         return grpc.aio.insecure_channel(target, options=options, compression=compression)
-    roots: bytes | None = None
-    if destination.certificate_file is not None:
-        try:
-            roots = destination.certificate_file.read_bytes()
-        except OSError as error:
-            raise ConfigError([f"exporter.certificate_file: cannot be read: {error}"]) from None
-    credentials = grpc.ssl_channel_credentials(root_certificates=roots)
+    tls = destination.tls
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=_content(tls.ca_file),
+        private_key=_content(tls.key_file),
+        certificate_chain=_content(tls.cert_file),
+    )
     return grpc.aio.secure_channel(target, credentials, options=options, compression=compression)
+
+
+def _content(file: Path | None) -> bytes | None:
+    if file is None:
+        return None
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{file}: certificate or key cannot be read: {error}"]) from None
 
 
 def _failure(error: grpc.aio.AioRpcError) -> Outcome:

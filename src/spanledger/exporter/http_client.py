@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import requests
 
+from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
+from spanledger.exporter.headers import Headers
 from spanledger.otlp.status import rejected, status_message
 
 # OTLP specification, "Failures": these may be tried again.
@@ -41,20 +44,29 @@ class HttpClient:
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
         self._urls = {signal: _url(destination, signal) for signal in Signal}
+        self._headers = Headers(destination.headers, destination.headers_file)
+        # Threads of its own: a destination that does not answer must not take those of another.
+        self._threads = ThreadPoolExecutor(thread_name_prefix="spanledger-http-export")
         self._session = requests.Session()
-        self._session.headers.update(destination.headers)
         self._session.headers["content-type"] = "application/x-protobuf"
         if destination.gzip:
             self._session.headers["content-encoding"] = "gzip"
-        if destination.certificate_file is not None:
-            self._session.verify = str(destination.certificate_file)
+        tls = destination.tls
+        for file in (tls.ca_file, tls.cert_file, tls.key_file):
+            if file is not None and not file.is_file():
+                raise ConfigError([f"{file}: certificate or key cannot be read: no such file"])
+        # Given with each request: a session's own authority gives way to REQUESTS_CA_BUNDLE of the environment.
+        self._verify: str | None = None if tls.ca_file is None else str(tls.ca_file)
+        if tls.cert_file is not None and tls.key_file is not None:
+            self._session.cert = (str(tls.cert_file), str(tls.key_file))
 
     async def export(self, signal: Signal, body: bytes) -> Outcome:
         """Send one request body; see `OtlpClient`."""
-        return await asyncio.to_thread(self._post, signal, body)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._post, signal, body)
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close connections; what is under way ends by its own time-out."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
     def _post(self, signal: Signal, body: bytes) -> Outcome:
@@ -62,7 +74,12 @@ class HttpClient:
         url = self._urls[signal]
         try:
             answer = self._session.post(
-                url, data=data, timeout=self._destination.timeout_seconds, allow_redirects=False
+                url,
+                data=data,
+                headers=self._headers.current(),
+                verify=self._verify,
+                timeout=self._destination.timeout_seconds,
+                allow_redirects=False,
             )
         except requests.RequestException as error:
             return Deferred(f"{url}: {error}")

@@ -18,16 +18,21 @@ SCOPE_NAME = "spanledger"
 
 
 def metrics_body(
+    destination: str,
     states: Sequence[SeriesState],
     readings: Sequence[Reading],
     resource: Mapping[str, Scalar],
     version: str,
     now_unix_nano: int,
 ) -> bytes:
-    """Encode series and readings as an OTLP metrics request; a series that is not primed says 0 (design §7)."""
+    """Encode series and readings as an OTLP metrics request; a series new to the destination says 0 (design §7)."""
     points = [
         SeriesPoint(
-            METRICS[state.key.metric], state.key.labels, state.start_unix_nano, now_unix_nano, state.exported_value
+            METRICS[state.key.metric],
+            state.key.labels,
+            state.start_unix_nano,
+            now_unix_nano,
+            state.exported_value(destination),
         )
         for state in states
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -52,41 +53,45 @@ class SeriesStore:
                 overflowed += 1
             if key not in states:
                 counts[key.metric] = counts.get(key.metric, 0) + 1
-                states[key] = SeriesState(key, now_unix_nano - _START_LEAD_NANO, 0, primed=False)
+                states[key] = SeriesState(key, now_unix_nano - _START_LEAD_NANO, 0)
             states[key] = changed[key] = replace(states[key], value=states[key].value + amount)
         self._store(changed.values())
         self._database.set_meta(_WATERMARK, str(to_posting_id))
         return overflowed
 
-    def prime(self) -> None:
-        """Note that every series has been exported once."""
+    def prime(self, destination: str) -> None:
+        """Note that a destination has heard of every series."""
         states = self._load()
-        primed = {key: replace(state, primed=True) for key, state in states.items() if not state.primed}
+        primed = {
+            key: replace(state, primed_at=state.primed_at | {destination})
+            for key, state in states.items()
+            if destination not in state.primed_at
+        }
         states.update(primed)
         self._store(primed.values())
 
     def _load(self) -> dict[SeriesKey, SeriesState]:
         if self._states is None:
             rows = self._database.connection.execute(
-                "SELECT metric, labels, start_unix_nano, value, primed FROM series"
+                "SELECT metric, labels, start_unix_nano, value, primed_at FROM series"
             )
             self._states = {}
-            for metric, labels, start, value, primed in rows:
+            for metric, labels, start, value, primed_at in rows:
                 key = SeriesKey(Metric(metric), pairs_from_text(labels))
-                self._states[key] = SeriesState(key, start, int(value), bool(primed))
+                self._states[key] = SeriesState(key, start, int(value), frozenset(json.loads(primed_at)))
         return self._states
 
     def _store(self, states: Iterable[SeriesState]) -> None:
         self._database.connection.executemany(
-            "INSERT INTO series (metric, labels, start_unix_nano, value, primed) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (metric, labels) DO UPDATE SET value = excluded.value, primed = excluded.primed",
+            "INSERT INTO series (metric, labels, start_unix_nano, value, primed_at) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (metric, labels) DO UPDATE SET value = excluded.value, primed_at = excluded.primed_at",
             [
                 (
                     state.key.metric.value,
                     pairs_to_text(state.key.labels),
                     state.start_unix_nano,
                     str(state.value),
-                    state.primed,
+                    json.dumps(sorted(state.primed_at)),
                 )
                 for state in states
             ],

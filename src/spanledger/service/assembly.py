@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanledger.config.clients import load_client_prices
+from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.prices import load_price_book
 from spanledger.config.sections import Settings
+from spanledger.core.delivery import Route
 from spanledger.core.metering import Meter
 from spanledger.core.settling import Policy, Prices
 from spanledger.core.times import NANO_PER_SECOND
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.decode import require_fast_protobuf
-from spanledger.service.pipeline import Options, Pipeline
+from spanledger.service.pipeline import Options, OutboxLimits, Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,19 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
     prices = prices or load_prices(settings)
     ledger = Ledger.open(ledger_path, max_series=settings.metrics.max_series)
     meter = Meter(settings.metrics.resource_labels)
-    options = Options(policy_of(settings), forward=forward, gen_ai_cost=settings.attributes.gen_ai_cost)
+    options = Options(
+        policy_of(settings),
+        routes_of(settings) if forward else (),
+        OutboxLimits(settings.forward.outbox_max_bytes, _nano(settings.forward.outbox_max_age_seconds)),
+        settings.attributes.gen_ai_cost,
+    )
     return Parts(ledger, meter, Pipeline(ledger, prices, meter, options))
+
+
+def routes_of(settings: Settings) -> tuple[Route, ...]:
+    """What is forwarded where; all of it to the default destination when none is configured, as in a replay."""
+    more = tuple(Route(name, exporter.signals) for name, exporter in settings.destinations.items())
+    return more if more and not settings.exporter.is_set else (Route(DEFAULT_DESTINATION), *more)
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -16,7 +16,7 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Totals of a ledger from three sides. `metrics` is series + adjustment, as they are exported."""
+    """Totals of a ledger from three sides. `metrics` is series + adjustment."""
 
     report: Report
     client_cost_picousd: int
@@ -47,7 +47,7 @@ def audit(ledger: Ledger) -> Figures:
     report = ledger.report()
     metrics = dict.fromkeys(TOTALS, 0)
     for state in ledger.series.states():
-        metrics[ADJUSTED_BY.get(state.key.metric, state.key.metric)] += state.exported_value
+        metrics[ADJUSTED_BY.get(state.key.metric, state.key.metric)] += state.value
     return Figures(
         report=report,
         client_cost_picousd=report.client_cost_picousd + ledger.control.cost_without_log_picousd(),

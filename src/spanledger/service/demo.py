@@ -20,6 +20,7 @@ from spanledger.core.posting import Charge, Posting
 from spanledger.core.semconv import METRICS, Metric, Out, Quantity
 from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Signal
+from spanledger.core.verdict import Verdict
 from spanledger.exporter.client import Accepted, Destination
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.ledger.ledger import Ledger
@@ -27,7 +28,7 @@ from spanledger.otlp.decode import decode
 from spanledger.service.assembly import assemble
 from spanledger.service.audit import Figures, audit
 from spanledger.service.captures import CapturedBody, CaptureFolder, find_folders, read_body
-from spanledger.service.destination import client_for
+from spanledger.service.destinations import clients_for
 from spanledger.service.runtime import Addresses, Service
 from spanledger.service.sink import OtlpSink
 
@@ -101,7 +102,7 @@ async def run_demo(
     sink = OtlpSink()
     await sink.start()
     settings = demo_settings(sink.grpc_endpoint, ledger_path)
-    service = Service(settings, assemble(settings, ledger_path, forward=True), client_for(settings))
+    service = Service(settings, assemble(settings, ledger_path, forward=True), clients_for(settings))
     addresses = await service.start()
     bodies = [read_body(path) for folder in folders for path in folder.files]
     try:
@@ -126,7 +127,8 @@ def compare_with_clients(postings: Iterable[Posting]) -> list[Difference]:
         client, ours = charge.client_cost_picousd, charge.cost_picousd
         if client is None or client == ours:
             continue
-        key = (charge.account.model, charge.price.unpriced_reason or "price differs")
+        verdict = Verdict.UNEXPLAINED if charge.verdict is None else charge.verdict
+        key = (charge.account.model, charge.price.unpriced_reason or verdict.value)
         count, cost, client_cost = sums.get(key, (0, None, 0))
         cost = cost if ours is None else (cost or 0) + ours
         sums[key] = (count + 1, cost, client_cost + client)

@@ -12,9 +12,9 @@ Reader = Callable[[int], Iterable[Reading]]
 """Takes readings at a time (Unix nanoseconds), on the ledger's thread."""
 
 
-def readers(ledger: Ledger) -> tuple[Reader, ...]:
+def readers(ledger: Ledger, destinations: Sequence[str]) -> tuple[Reader, ...]:
     """Every reader; a new gauge is a line in `core.semconv.GAUGES` and a reader here."""
-    return (lambda _: _outbox(ledger),)
+    return (lambda now_unix_nano: _outbox(ledger, destinations, now_unix_nano),)
 
 
 def readings(several: Sequence[Reader], now_unix_nano: int) -> list[Reading]:
@@ -22,6 +22,11 @@ def readings(several: Sequence[Reader], now_unix_nano: int) -> list[Reading]:
     return [one for reader in several for one in reader(now_unix_nano)]
 
 
-def _outbox(ledger: Ledger) -> Iterable[Reading]:
-    yield reading(Gauge.OUTBOX_PAYLOADS, ledger.outbox.size(), state="pending")
-    yield reading(Gauge.OUTBOX_PAYLOADS, ledger.outbox.set_aside_size(), state="refused")
+def _outbox(ledger: Ledger, destinations: Sequence[str], now_unix_nano: int) -> Iterable[Reading]:
+    for destination in destinations:
+        state = ledger.outbox.state(destination)
+        yield reading(Gauge.OUTBOX_PAYLOADS, state.pending, destination=destination, state="pending")
+        yield reading(Gauge.OUTBOX_PAYLOADS, state.refused, destination=destination, state="refused")
+        yield reading(Gauge.OUTBOX_BYTES, state.pending_bytes, destination=destination)
+        oldest = now_unix_nano if state.oldest_unix_nano is None else state.oldest_unix_nano
+        yield reading(Gauge.OUTBOX_AGE, max(0, now_unix_nano - oldest), destination=destination)

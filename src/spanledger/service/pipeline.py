@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spanledger.core.batch import Scalar
-from spanledger.core.delivery import Delivery, Encoding, Receipt
+from spanledger.core.delivery import Delivery, Encoding, Receipt, Route
 from spanledger.core.enrichment import attributes_for
 from spanledger.core.metering import Meter
 from spanledger.core.posting import Charge, Latest, reconcile
@@ -31,11 +31,20 @@ _STEP_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxLimits:
+    """How much and how long the outbox keeps for a destination that does not take it."""
+
+    max_bytes: int = 2**63 - 1
+    max_age_nano: int = 2**62
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
-    """Settings of the pipeline. Without `forward` nothing is put in the outbox."""
+    """Settings of the pipeline. What no route takes is not put in the outbox."""
 
     policy: Policy
-    forward: bool = True
+    routes: tuple[Route, ...] = ()
+    outbox: OutboxLimits = OutboxLimits()
     gen_ai_cost: bool = True
 
 
@@ -55,10 +64,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of a group of deliveries. `duplicates` are usage records that were there already."""
+    """What became of a group of deliveries.
+
+    `duplicates` are usage records that were there already; `not_forwarded` are payloads that a destination will not
+    get, for its part of the outbox is full.
+    """
 
     receipts: tuple[Receipt, ...]
     duplicates: int
+    not_forwarded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +138,8 @@ class Pipeline:
             self._ledger.tallies.add_points(activity, self._ledger.began_unix_nano)
             for prepared in group:
                 self._ledger.control.add(prepared.points, now_unix_nano)
-                if self._options.forward:
-                    self._put_in_outbox(prepared, settled, now_unix_nano)
-        return Accepted(tuple(map(_receipt, group)), duplicates=len(records) - len(fresh))
+            dropped = sum(self._put_in_outbox(prepared, settled, now_unix_nano) for prepared in group)
+        return Accepted(tuple(map(_receipt, group)), len(records) - len(fresh), dropped)
 
     def advance(self, now_unix_nano: int) -> bool:
         """Post the spans whose window has closed, then seal the payloads that waited. True when there may be more."""
@@ -166,12 +179,21 @@ class Pipeline:
             self._ledger.tallies.fold()
             return series.add(increments, to_posting_id=last_id, now_unix_nano=now_unix_nano)
 
-    def prime(self) -> None:
-        """Note that an export of all series arrived."""
-        if all(state.primed for state in self._ledger.series.states()):
+    def prime(self, destination: str) -> None:
+        """Note that an export of all series arrived at a destination."""
+        if all(destination in state.primed_at for state in self._ledger.series.states()):
             return
         with self._ledger.transaction():
-            self._ledger.series.prime()
+            self._ledger.series.prime(destination)
+
+    def expire(self, now_unix_nano: int) -> int:
+        """Drop payloads that no destination took for too long; give how many deliveries will not be."""
+        before = now_unix_nano - self._options.outbox.max_age_nano
+        oldest = self._ledger.outbox.oldest_unix_nano()
+        if oldest is None or oldest >= before:
+            return 0
+        with self._ledger.transaction():
+            return self._ledger.outbox.expire(before, _STEP_MAX)
 
     def _settle(
         self, evidence: Mapping[str, Sequence[Sighting]], now_unix_nano: int, *, known: frozenset[str]
@@ -203,11 +225,18 @@ class Pipeline:
         self._ledger.evidence.wait(waits)
         return _Settled(calls, desired)
 
-    def _put_in_outbox(self, prepared: Prepared, settled: _Settled, now_unix_nano: int) -> None:
+    def _put_in_outbox(self, prepared: Prepared, settled: _Settled, now_unix_nano: int) -> int:
+        """Keep a payload for the destinations that take its signal; give how many have no room for it."""
+        outbox, size_max = self._ledger.outbox, self._options.outbox.max_bytes - len(prepared.body)
+        wanted = [route.destination for route in self._options.routes if prepared.signal in route.signals]
+        roomy = [destination for destination in wanted if outbox.pending_bytes(destination) <= size_max]
+        if not roomy:
+            return len(wanted)
         ready = now_unix_nano + (self._options.policy.join_window_nano if prepared.waits_for_join else 0)
         sealed = ready <= now_unix_nano
         body = self._enriched(prepared, settled) if sealed else prepared.body
-        self._ledger.outbox.add(prepared.signal, body, ready_unix_nano=ready, sealed=sealed)
+        outbox.add(prepared.signal, body, roomy, received_unix_nano=now_unix_nano, ready_unix_nano=ready, sealed=sealed)
+        return len(wanted) - len(roomy)
 
     def _enriched(self, prepared: Prepared, settled: _Settled) -> bytes:
         additions: dict[int, dict[str, Scalar]] = {

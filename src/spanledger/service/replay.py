@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.core.errors import PermanentError
 from spanledger.core.metering import Meter
 from spanledger.core.usage import Signal
@@ -79,10 +80,8 @@ class Replay:
         self._depart()
 
     def _close_books(self) -> Figures:
-        """Export as at shutdown: once to prime, once to say; then compare."""
+        """Fold what came into the series, then compare."""
         self.pipeline.fold(self._now_unix_nano)
-        with self.ledger.transaction():
-            self.ledger.series.prime()
         figures = audit(self.ledger)
         self.problems.extend(figures.disagreements)
         return figures
@@ -90,11 +89,11 @@ class Replay:
     def _depart(self) -> None:
         """Empty the outbox, into files if asked."""
         for signal in Signal:
-            while batch := self.ledger.outbox.departures(signal, _DEPARTURE_BYTES):
+            while batch := self.ledger.outbox.departures(DEFAULT_DESTINATION, signal, _DEPARTURE_BYTES):
                 for payload in batch:
                     self._write(signal, payload.body)
                 with self.ledger.transaction():
-                    self.ledger.outbox.remove(batch)
+                    self.ledger.outbox.remove(DEFAULT_DESTINATION, batch)
 
     def _write(self, signal: Signal, body: bytes) -> None:
         if self.out is None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +17,6 @@ from spanledger.core.delivery import Delivery, Payload, Receipt
 from spanledger.core.errors import PermanentError
 from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Signal
-from spanledger.exporter.client import OtlpClient
 from spanledger.exporter.forward import Forwarder
 from spanledger.exporter.metrics import MetricsExporter, metrics_body
 from spanledger.exporter.retry import Backoff
@@ -25,6 +24,7 @@ from spanledger.ledger.ledger import Ledger
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
 from spanledger.service.assembly import Parts
+from spanledger.service.destinations import NamedClient
 from spanledger.service.gauges import readers, readings
 from spanledger.service.pipeline import Accepted
 from spanledger.service.worker import LedgerWorker
@@ -35,6 +35,7 @@ LOGGER = logging.getLogger("spanledger")
 _INSTANCE_ID = "service_instance_id"
 _ADVANCE_PAUSE_MAX_SECONDS = 1.0
 _STOP_GRACE_SECONDS = 5.0
+_RECOVERY_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +49,19 @@ class Addresses:
 class Service:
     """Receivers, pipeline and exporters of one ledger, from `start` to `stop`.
 
-    Without a client nothing is forwarded and no metrics leave: the ledger alone is kept.
+    Without destinations nothing is forwarded and no metrics leave: the ledger alone is kept.
     """
 
-    def __init__(self, settings: Settings, parts: Parts, client: OtlpClient | None) -> None:
+    def __init__(self, settings: Settings, parts: Parts, destinations: Sequence[NamedClient]) -> None:
         self.counters = Counters()
         self._settings = settings
         self._parts = parts
         self._worker = LedgerWorker(parts.pipeline, parts.meter, time.time_ns, self._on_accepted, self._on_failed)
-        self._readers = readers(parts.ledger)
-        self._metrics: MetricsExporter | None = None
-        self._forwarder: Forwarder | None = None
-        if client is not None:
-            self._metrics = self._metrics_exporter(client)
-            self._forwarder = self._payload_forwarder(client)
-        self._client = client
+        self._readers = readers(parts.ledger, [destination.name for destination in destinations])
+        self._forwarders = [self._payload_forwarder(to) for to in destinations if to.signals]
+        metrics = [self._metrics_exporter(to) for to in destinations if to.cost_metrics]
+        self._senders: tuple[Forwarder | MetricsExporter, ...] = (*self._forwarders, *metrics)
+        self._destinations = tuple(destinations)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._receivers = AsyncExitStack()
@@ -73,10 +72,9 @@ class Service:
         Raises:
             ConfigError: an address cannot be listened on.
         """
-        self._tasks.append(asyncio.create_task(self._advance()))
-        if self._metrics is not None and self._forwarder is not None:
-            self._tasks.append(asyncio.create_task(self._metrics.run()))
-            self._tasks.append(asyncio.create_task(self._forwarder.run()))
+        self._warn_of_strangers()
+        self._tasks.append(asyncio.create_task(self._kept_up(self._advance)))
+        self._tasks.extend(asyncio.create_task(self._kept_up(part.run)) for part in self._senders)
         receiver = self._settings.receiver
         grpc = GrpcReceiver(self, receiver.grpc.endpoint, max_request_bytes=receiver.max_request_bytes)
         http = HttpReceiver(self, receiver.http.endpoint, max_request_bytes=receiver.max_request_bytes)
@@ -94,15 +92,13 @@ class Service:
             self.counters.add(Counter.BODIES_UNREADABLE)
             raise
         self.counters.add(Counter.RECORDS_REJECTED, receipt.rejected)
-        if self._forwarder is not None:
-            self._forwarder.notify()
+        self._notify()
         return receipt
 
     async def settle(self) -> None:
         """Post and seal what is due now, instead of at the next turn."""
         await self._worker.run(self._advance_all)
-        if self._forwarder is not None:
-            self._forwarder.notify()
+        self._notify()
 
     async def rest(self) -> None:
         """Wait until no span and no payload waits for its window any more."""
@@ -112,24 +108,50 @@ class Service:
 
     async def flush(self) -> None:
         """Send what is ready: payloads, then the metrics with their last values."""
-        if self._forwarder is not None and self._metrics is not None:
-            await self._forwarder.flush()
-            await self._metrics.flush()
+        await asyncio.gather(*(part.flush() for part in self._senders))
 
     async def stop(self) -> None:
         """Stop receiving, send what is ready, close. What still waits stays in the ledger for the next start."""
         await self._receivers.aclose()
         self._stopping.set()
-        if self._metrics is not None and self._forwarder is not None:
-            self._metrics.stop()
-            self._forwarder.stop()
-        await asyncio.gather(*self._tasks)
+        for part in self._senders:
+            part.stop()
+        await self._end_tasks()
         await self.settle()
-        await self.flush()
+        try:
+            await asyncio.wait_for(self.flush(), self._settings.forward.flush_timeout_seconds)
+        except TimeoutError:
+            LOGGER.warning("not everything could be sent before the stop; it waits in the ledger for the next start")
         await self._worker.stop()
-        if self._client is not None:
-            await self._client.close()
+        for destination in self._destinations:
+            await destination.client.close()
         self._parts.ledger.close()
+
+    async def _end_tasks(self) -> None:
+        """Let what is under way end, but no longer than a flush may take; a cut export stays in the outbox."""
+        _, late = await asyncio.wait(self._tasks, timeout=self._settings.forward.flush_timeout_seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    async def _kept_up(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do background work until it ends by itself; what fails it (a full disk) is told, and it begins again."""
+        while True:
+            try:
+                return await work()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the service goes on
+                self._on_failed(error)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), _RECOVERY_PAUSE_SECONDS)
+            except TimeoutError:
+                continue
+            return None
+
+    def _warn_of_strangers(self) -> None:
+        """Say which destinations are waited for that the settings no longer name."""
+        named = {destination.name for destination in self._destinations}
+        for stranger in sorted(set(self._parts.ledger.outbox.destinations()) - named):
+            LOGGER.warning("payloads wait for destination %s, which is not configured any more", stranger)
 
     async def _advance(self) -> None:
         """Post spans and seal payloads as their windows close."""
@@ -147,36 +169,43 @@ class Service:
     def _advance_all(self) -> None:
         while self._parts.pipeline.advance(time.time_ns()):
             pass
+        self.counters.add(Counter.PAYLOADS_EXPIRED, self._parts.pipeline.expire(time.time_ns()))
 
     def _on_accepted(self, accepted: Accepted) -> None:
         self.counters.add(Counter.DUPLICATES, accepted.duplicates)
+        self.counters.add(Counter.PAYLOADS_NOT_FORWARDED, accepted.not_forwarded)
 
     def _on_failed(self, error: Exception) -> None:
         self.counters.add(Counter.COMMITS_FAILED)
-        LOGGER.error("a commit failed, senders were told to try again", exc_info=error)
+        LOGGER.error("the ledger could not be written; nothing was acknowledged, it is tried again", exc_info=error)
 
-    def _payload_forwarder(self, client: OtlpClient) -> Forwarder:
+    def _notify(self) -> None:
+        for forwarder in self._forwarders:
+            forwarder.notify()
+
+    def _payload_forwarder(self, to: NamedClient) -> Forwarder:
         forward = self._settings.forward
         return Forwarder(
-            _LedgerOutbox(self._worker, self._parts.ledger),
-            client,
+            _LedgerOutbox(self._worker, self._parts.ledger, to.name),
+            to.client,
             Backoff(forward.retry.initial_delay_seconds, forward.retry.max_delay_seconds, Random()),  # noqa: S311
             self.counters,
+            signals=to.signals,
             max_batch_bytes=forward.max_batch_bytes,
         )
 
-    def _metrics_exporter(self, client: OtlpClient) -> MetricsExporter:
+    def _metrics_exporter(self, to: NamedClient) -> MetricsExporter:
         async def collect() -> bytes:
-            return await self._worker.run(self._collect)
+            return await self._worker.run(lambda: self._collect(to.name))
 
         async def delivered() -> None:
-            await self._worker.run(self._parts.pipeline.prime)
+            await self._worker.run(lambda: self._parts.pipeline.prime(to.name))
 
         return MetricsExporter(
-            collect, delivered, client, self.counters, interval_seconds=self._settings.metrics.interval_seconds
+            collect, delivered, to.client, self.counters, interval_seconds=self._settings.metrics.interval_seconds
         )
 
-    def _collect(self) -> bytes:
+    def _collect(self, destination: str) -> bytes:
         """Fold and encode the series, read the gauges; on the ledger's thread."""
         now_unix_nano = time.time_ns()
         self.counters.add(Counter.SERIES_OVERFLOWED, self._parts.pipeline.fold(now_unix_nano))
@@ -187,32 +216,40 @@ class Service:
             "service.version": release,
             "service.instance.id": _instance_id(self._parts.ledger),
         }
-        return metrics_body(states, readings(self._readers, now_unix_nano), resource, release, now_unix_nano)
+        return metrics_body(
+            destination, states, readings(self._readers, now_unix_nano), resource, release, now_unix_nano
+        )
 
 
 class _LedgerOutbox:
-    """The outbox as forwarding sees it: every step on the ledger's thread."""
+    """One destination's outbox as forwarding sees it: every step on the ledger's thread."""
 
-    def __init__(self, worker: LedgerWorker, ledger: Ledger) -> None:
+    def __init__(self, worker: LedgerWorker, ledger: Ledger, destination: str) -> None:
         self._worker = worker
         self._ledger = ledger
+        self._destination = destination
 
     async def departures(self, signal: Signal, max_bytes: int) -> Sequence[Payload]:
-        return await self._worker.run(lambda: self._ledger.outbox.departures(signal, max_bytes))
+        return await self._worker.run(lambda: self._ledger.outbox.departures(self._destination, signal, max_bytes))
 
     async def remove(self, payloads: Sequence[Payload]) -> None:
         def work() -> None:
             with self._ledger.transaction():
-                self._ledger.outbox.remove(payloads)
+                self._ledger.outbox.remove(self._destination, payloads)
 
         await self._worker.run(work)
 
     async def set_aside(self, payloads: Sequence[Payload], why: str) -> None:
         def work() -> None:
             with self._ledger.transaction():
-                self._ledger.outbox.set_aside(payloads, why)
+                self._ledger.outbox.set_aside(self._destination, payloads, why)
 
-        LOGGER.error("the destination refused %d payload(s) for good; kept in the ledger: %s", len(payloads), why)
+        LOGGER.error(
+            "destination %s refused %d payload(s) for good; kept in the ledger: %s",
+            self._destination,
+            len(payloads),
+            why,
+        )
         await self._worker.run(work)
 
 

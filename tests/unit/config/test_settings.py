@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spanledger.config.sections import Compression, Protocol, Settings
+from spanledger.config.destinations import Compression, Protocol
+from spanledger.config.sections import Settings
 from spanledger.config.settings import load_settings, require_no_loop, setting_keys, variable_of
 from spanledger.core.errors import ConfigError
 
@@ -59,8 +60,8 @@ def test_the_standard_exporter_variables_are_understood() -> None:
     }
     exporter = load_settings(None, environ, {}).exporter
     assert exporter.endpoint == "http://collector:4317"
-    assert exporter.metrics_endpoint == "https://mimir/otlp/v1/metrics"
-    assert exporter.logs_endpoint is None  # the specification: an empty variable is unset
+    assert exporter.metrics.endpoint == "https://mimir/otlp/v1/metrics"
+    assert exporter.logs.endpoint is None  # the specification: an empty variable is unset
     assert exporter.protocol is Protocol.HTTP_PROTOBUF
     assert exporter.headers == {"authorization": "Bearer t", "x-scope": "team=a"}
     assert exporter.compression is Compression.GZIP
@@ -87,7 +88,7 @@ def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path) -> None:
         f"{file}:6: forward.join_window_seconds: Input should be greater than or equal to 0",
         f"{file}: ${{env:NO_SUCH}}: no such environment variable",
         "SPANLEDGER_METRICS__INTERVAL_SECONDS: metrics.interval_seconds: ",
-        "OTEL_EXPORTER_OTLP_HEADERS: 'oops' is not KEY=VALUE",
+        "OTEL_EXPORTER_OTLP_HEADERS: part 1 is not KEY=VALUE",
         "--http: receiver.http.endpoint: ':80' is not HOST:PORT",
     ):
         assert part in said

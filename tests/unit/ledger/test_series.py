@@ -23,11 +23,11 @@ def test_a_series_says_zero_before_it_says_its_value(tmp_path: Path) -> None:
     with ledger.transaction():
         ledger.series.add({A: 5}, to_posting_id=1, now_unix_nano=10 * LEAD_NANO)
     (state,) = ledger.series.states()
-    assert (state.exported_value, state.value) == (0, 5)
+    assert (state.exported_value("here"), state.value) == (0, 5)
     with ledger.transaction():
-        ledger.series.prime()
+        ledger.series.prime("here")
     (state,) = ledger.series.states()
-    assert state.exported_value == 5
+    assert (state.exported_value("here"), state.exported_value("elsewhere")) == (5, 0)
     ledger.close()
 
 
@@ -35,14 +35,14 @@ def test_a_restart_continues_value_start_and_watermark(tmp_path: Path) -> None:
     first = open_ledger(tmp_path)
     with first.transaction():
         first.series.add({A: 2**70}, to_posting_id=7, now_unix_nano=10 * LEAD_NANO)
-        first.series.prime()
+        first.series.prime("here")
     first.close()
     second = open_ledger(tmp_path)
     assert second.series.watermark == 7
     with second.transaction():
         second.series.add({A: 1}, to_posting_id=8, now_unix_nano=99 * LEAD_NANO)
     (state,) = second.series.states()
-    assert state.exported_value == 2**70 + 1
+    assert state.exported_value("here") == 2**70 + 1
     assert state.start_unix_nano == 9 * LEAD_NANO
     second.close()
 

@@ -50,11 +50,12 @@ def test_every_pico_dollar_comes_back_from_the_double(picousd: int) -> None:
 
 def test_a_gauge_is_a_gauge_with_the_labels_of_its_specification() -> None:
     counts = {"refused": 0, "pending": 3}
-    gauges = [GaugePoint(reading(Gauge.OUTBOX_PAYLOADS, n, state=state), 7) for state, n in counts.items()]
+    readings = [reading(Gauge.OUTBOX_PAYLOADS, n, destination="d", state=state) for state, n in counts.items()]
+    gauges = [GaugePoint(one, 7) for one in readings]
     request = ExportMetricsServiceRequest.FromString(encode_metrics({}, "s", "1", [], gauges))
     (metric,) = request.resource_metrics[0].scope_metrics[0].metrics
     assert (metric.name, metric.unit, metric.WhichOneof("data")) == ("spanledger.outbox.payloads", "{payload}", "gauge")
-    shown = [(p.attributes[0].value.string_value, p.as_int, p.time_unix_nano) for p in metric.gauge.data_points]
+    shown = [(p.attributes[1].value.string_value, p.as_int, p.time_unix_nano) for p in metric.gauge.data_points]
     assert shown == [("pending", 3, 7), ("refused", 0, 7)]
 
 

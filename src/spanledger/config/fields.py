@@ -1,0 +1,36 @@
+"""Kinds of fields that the sections of the settings share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_PORT_MAX = 65_535
+
+
+class Section(BaseModel):
+    """A section: unknown keys are mistakes, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _endpoint(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > _PORT_MAX:
+        raise ValueError(f"{value!r} is not HOST:PORT, as in localhost:4317 or [::1]:4317")
+    return value
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value if "://" in value else f"http://{value}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is not a URL, as in http://localhost:4317")
+    return value if "://" in value else f"http://{value}"
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Url = Annotated[str, AfterValidator(_url)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -1,0 +1,72 @@
+"""Headers of requests to a destination, from settings and from a file that may change: credentials are rotated."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from spanledger.core.errors import ConfigError
+
+LOGGER = logging.getLogger(__name__)
+
+
+class Headers:
+    """Headers by name, in small letters. The file is read again when it changes."""
+
+    def __init__(self, fixed: Mapping[str, str], file: Path | None = None) -> None:
+        """Read the file for the first time.
+
+        Raises:
+            ConfigError: the file cannot be read; names its line, never its values.
+        """
+        self._fixed = {name.lower(): value for name, value in fixed.items()}
+        self._file = file
+        self._seen = _state(file)
+        self._from_file = {} if file is None else _read(file)
+
+    def current(self) -> dict[str, str]:
+        """Headers as they are now; those of the file win.
+
+        A file that has become unreadable is logged once, and what it said before still holds.
+        """
+        state = _state(self._file)
+        if self._file is not None and state != self._seen:
+            self._seen = state
+            try:
+                self._from_file = _read(self._file)
+            except ConfigError as error:
+                LOGGER.warning("%s; keeping the headers that it held before", "; ".join(error.problems))
+        return self._fixed | self._from_file
+
+
+def _state(file: Path | None) -> tuple[int, int] | None:
+    """What changes when a file does; None without a file."""
+    try:
+        found = None if file is None else file.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_size)
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file}: file of headers cannot be read: {error}"]) from None
+    return _parsed(file, text)
+
+
+def _parsed(file: Path, text: str) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    problems: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            problems.append(f"{file}:{number}: a header is `name: value`")
+        headers[name.strip().lower()] = value.strip()
+    if problems:
+        raise ConfigError(problems)
+    return headers

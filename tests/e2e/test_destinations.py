@@ -1,0 +1,97 @@
+"""Several destinations: each gets what is meant for it, none waits for another, and a full outbox costs no money."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from spanledger.core.semconv import Metric
+from spanledger.core.usage import Signal
+from spanledger.service.sink import OtlpSink
+from spanledger.telemetry import Counter
+from support.replaying import read_folder, replay_folders
+from support.serving import Transport, running, send, standing
+from support.truth import CAPTURES
+
+FOLDER = CAPTURES / "s03_subagent"
+TIMEOUT_SECONDS = 30
+
+
+def deliveries() -> list:
+    return [body.delivery for body in read_folder(FOLDER)]
+
+
+async def started(stack: AsyncExitStack) -> OtlpSink:
+    sink = OtlpSink()
+    await sink.start()
+    stack.push_async_callback(sink.stop)
+    return sink
+
+
+def never_answering(stack: AsyncExitStack) -> str:
+    """Address of a socket that the kernel connects to and nobody reads from."""
+    listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
+    host, port = listening.getsockname()
+    return f"http://{host}:{port}"
+
+
+def test_each_destination_gets_the_signals_that_are_meant_for_it(tmp_path: Path) -> None:
+    async def run() -> tuple[OtlpSink, OtlpSink, OtlpSink]:
+        async with AsyncExitStack() as stack:
+            logs_only, metrics_only = await started(stack), await started(stack)
+            destinations = {
+                "logs": {"endpoint": logs_only.grpc_endpoint, "signals": ["logs"], "cost_metrics": False},
+                "costs": {"endpoint": metrics_only.http_endpoint, "protocol": "http/protobuf", "signals": []},
+            }
+            async with running(tmp_path / "ledger.db", destinations=destinations) as up:
+                await send(Transport.GRPC, up.addresses, deliveries())
+                await up.service.rest()
+            return up.sink, logs_only, metrics_only
+
+    everything, logs_only, costs_only = asyncio.run(run())
+    exported = standing(tmp_path / "ledger.db").figures.metrics
+    sent = {signal: sum(delivery.signal is signal for delivery in deliveries()) for signal in Signal}
+    assert everything.metric_totals() == costs_only.metric_totals() == exported
+    assert b"".join(logs_only.bodies[Signal.LOGS]) == b"".join(everything.bodies[Signal.LOGS])
+    assert (logs_only.bodies[Signal.TRACES], logs_only.bodies[Signal.METRICS]) == ([], [])
+    assert (costs_only.bodies[Signal.TRACES], costs_only.bodies[Signal.LOGS]) == ([], [])
+    assert sent[Signal.LOGS] > 0
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_destination_that_never_answers_holds_no_other_up(protocol: str, tmp_path: Path) -> None:
+    async def run() -> OtlpSink:
+        async with AsyncExitStack() as stack:
+            slow = {"endpoint": never_answering(stack), "protocol": protocol, "timeout_seconds": 600}
+            destinations = {f"slow-{n}": slow for n in range(4)}
+            more = {"metrics__interval_seconds": "0.2", "forward__flush_timeout_seconds": "0.1"}
+            async with running(tmp_path / "ledger.db", destinations=destinations, **more) as up:
+                await send(Transport.HTTP_PROTOBUF, up.addresses, deliveries())
+                expected = {signal: sum(d.signal is signal for d in deliveries()) for signal in Signal}
+                assert expected[Signal.TRACES] > 0
+                await up.service.settle()
+                reference = replay_folders([FOLDER], tmp_path / "reference.db").figures.report.cost_picousd
+                # Four destinations that take ten minutes an attempt, three signals each, hold up nothing here.
+                await up.sink.wait_for(lambda: up.sink.metric_totals()[Metric.COST] == reference, TIMEOUT_SECONDS)
+            return up.sink
+
+    assert asyncio.run(run()).bodies[Signal.TRACES]
+
+
+def test_a_full_outbox_drops_forwarding_and_never_the_usage(tmp_path: Path) -> None:
+    async def run() -> int:
+        async with AsyncExitStack() as stack:
+            slow = {"endpoint": never_answering(stack), "timeout_seconds": 0.2}
+            more = {"forward__outbox_max_bytes": "20000", "forward__flush_timeout_seconds": "0.1"}
+            async with running(tmp_path / "ledger.db", destinations={"slow": slow}, **more) as up:
+                await send(Transport.GRPC, up.addresses, deliveries())
+                await up.service.rest()
+                return up.service.counters.snapshot()[Counter.PAYLOADS_NOT_FORWARDED]
+
+    assert asyncio.run(run()) > 0
+    reference = replay_folders([FOLDER], tmp_path / "reference.db")
+    assert standing(tmp_path / "ledger.db").balances == reference.balances

@@ -1,0 +1,57 @@
+"""Headers of a destination: from settings and a file that may change, and never shown."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from spanledger.core.errors import ConfigError
+from spanledger.exporter.headers import Headers
+
+SECRET = "Bearer s3cr3t"
+
+
+def write(file: Path, text: str, at: int) -> None:
+    file.write_text(text)
+    os.utime(file, ns=(at, at))
+
+
+def test_the_file_wins_and_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "headers"
+    write(file, f"# credentials\n\nAuthorization: {SECRET}\n", 1)
+    headers = Headers({"Authorization": "old", "X-Scope": "a"}, file)
+    assert headers.current() == {"authorization": SECRET, "x-scope": "a"}
+    write(file, "authorization: Bearer new:er\n", 2)
+    assert headers.current()["authorization"] == "Bearer new:er"
+
+
+def test_a_file_that_breaks_keeps_what_it_said_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "headers"
+    write(file, f"authorization: {SECRET}\n", 1)
+    headers = Headers({}, file)
+    write(file, f"authorization {SECRET}\n", 2)
+    with caplog.at_level(logging.WARNING):
+        assert [headers.current() for _ in range(3)] == [{"authorization": SECRET}] * 3
+        file.unlink()
+        assert headers.current() == {"authorization": SECRET}
+    assert len(caplog.records) == 2
+    assert f"{file}:1: a header is `name: value`" in caplog.text
+    assert "s3cr3t" not in caplog.text
+
+
+def test_a_file_that_is_not_there_or_not_headers_is_a_mistake_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="file of headers cannot be read"):
+        Headers({}, tmp_path / "none")
+    file = tmp_path / "headers"
+    file.write_text(f"ok: 1\n{SECRET}\n: x\n")
+    with pytest.raises(ConfigError) as caught:
+        Headers({}, file)
+    assert [problem.removeprefix(str(file)) for problem in caught.value.problems] == [
+        ":2: a header is `name: value`",
+        ":3: a header is `name: value`",
+    ]
