@@ -47,7 +47,7 @@ def explain(
     Exit code 1 when the ledger has no such call.
     """
     settings = load_settings(config, offline_environment(), {})
-    prices = Prices(load_price_book(settings.prices.files or None), load_client_prices())
+    prices = Prices(load_price_book(settings.prices.layers), load_client_prices())
     found = _read(ledger or settings.ledger.path, lambda opened: explain_call(opened, prices, request_id))
     if found is None:
         _not_found(f"no call {request_id!r} in the ledger")

@@ -39,7 +39,7 @@ def rate(
     if contract is not None:
         raise ConfigError([f"--contract {contract}: contracts are not supported yet; leave the option out"])
     settings = load_settings(config, offline_environment(), {})
-    book = load_price_book(settings.prices.files or None)
+    book = load_price_book(settings.prices.layers)
     for line in sys.stdin.buffer:
         if line.strip():
             typer.echo(json.dumps(rate_line(line, book)))

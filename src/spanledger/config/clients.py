@@ -9,7 +9,8 @@ from typing import Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from spanledger.config.prices import Factor, price_book_of
+from spanledger.config.price_values import Factor
+from spanledger.config.prices import price_book_of
 from spanledger.core.client_prices import ClientPrices, Erratum, version_of
 
 

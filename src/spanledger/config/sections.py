@@ -13,6 +13,7 @@ from pydantic import Field
 
 from spanledger.config.destinations import Exporter, MoreExporter, Name
 from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section
+from spanledger.config.prices import Layers
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 
 
@@ -105,6 +106,14 @@ class Prices(Section):
     """Price files."""
 
     files: list[Path] = Field(default=[], description="Price files to use instead of the bundled list.")
+    updates: list[Path] = Field(
+        default=[], description="Newer price files over the list: a model in one takes the place of that model."
+    )
+
+    @property
+    def layers(self) -> Layers:
+        """The files that the price book is made of."""
+        return Layers(tuple(self.files), tuple(self.updates))
 
 
 class Attributes(Section):

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 
-from spanledger.core.pricing import PriceBook
-from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
+from spanledger.core.book import PriceBook
+from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.tariff import Unpriced
 from spanledger.core.usage import Provider, Tokens
 
 _RESIDENCY_PROVIDERS = (Provider.ANTHROPIC, Provider.ANTHROPIC_AWS, Provider.FOUNDRY)
@@ -63,7 +64,7 @@ class ClientPricing:
     def rates(self, call: RatingInput) -> Tokens | None:
         """Rates that the client would use; None when this way does not know its model."""
         rated = self._rate(call)
-        return None if rated is None else Tokens(*(int(one * self.factor) for one in rated.rates))
+        return None if rated is None else Tokens(*(int(one * self.factor) for one in rated.tariff.rates))
 
     def _rate(self, call: RatingInput) -> Rated | None:
         geo = call.inference_geo if call.provider in _RESIDENCY_PROVIDERS else ""

@@ -1,19 +1,19 @@
-"""The price book: dated rows of compiled rates, found by exact name and instant, and what multiplies them."""
+"""Prices of a model: dated rows of compiled rates, and what multiplies them."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
 
-from spanledger.core.modelid import ModelName, normalise, without_date
+from spanledger.core.modelid import is_dated
+from spanledger.core.money import factor_text
 from spanledger.core.usage import Tokens
 
 NANO_PER_SECOND = 10**9
-_NAMES_MAX = 4_096
 
 
 class Modifier(StrEnum):
@@ -46,6 +46,18 @@ class Span:
             self.until_unix_nano is None or at_unix_nano < self.until_unix_nano
         )
 
+    def ended(self, at_unix_nano: int) -> bool:
+        """Whether the span is over at an instant."""
+        return self.until_unix_nano is not None and self.until_unix_nano <= at_unix_nano
+
+    def ends(self) -> tuple[int, ...]:
+        """Instants at which the span begins and ends."""
+        return (self.from_unix_nano,) if self.until_unix_nano is None else (self.from_unix_nano, self.until_unix_nano)
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether the spans have an instant in common."""
+        return not self.ended(other.from_unix_nano) and not other.ended(self.from_unix_nano)
+
 
 @dataclass(frozen=True, slots=True)
 class LongPrompt:
@@ -57,10 +69,14 @@ class LongPrompt:
 
 @dataclass(frozen=True, slots=True)
 class FastPrice:
-    """Rates of fast inference and when they hold; a long prompt does not change them."""
+    """Rates of fast inference and when they hold; a long prompt does not change them.
+
+    `then_standard`: after its end, what asks for fast inference runs and bills at the standard rates.
+    """
 
     span: Span
     rates: Tokens
+    then_standard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +95,9 @@ class Multiplier:
         """
         scaled = [rate * self.factor for rate in rates]
         if any(rate.denominator != 1 for rate in scaled):
-            raise ValueError(f"{self.modifier} x{self.factor} makes a rate finer than one pico-USD per token")
+            raise ValueError(
+                f"{self.modifier} x{factor_text(self.factor)} makes a rate finer than one pico-USD per token"
+            )
         return Tokens(*(rate.numerator for rate in scaled))._replace(web_search=rates.web_search)
 
 
@@ -87,19 +105,32 @@ class Multiplier:
 class PriceRow:
     """Rates of one model from an instant on: pico-USD per token of each class, and per web search.
 
-    Writes whose time to live is not known have the 5-minute rate.
+    Writes whose time to live is not known have the 5-minute rate. A row that is `announced` was written down before it
+    held, and nobody has confirmed since that it came so. `layer` names the list that the row is of.
     """
 
     model: str
     from_unix_nano: int
     rates: Tokens
     long_prompt: LongPrompt | None = None
+    announced: bool = False
+    layer: str = ""
+    source: str = ""
+    checked: str = ""
 
     @property
     def id(self) -> str:
         """Name of the row: model and the instant that it holds from."""
         since = datetime.fromtimestamp(self.from_unix_nano // NANO_PER_SECOND, tz=UTC)
         return f"{self.model}@{since:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A price that was announced and taken back, kept for the record: it never prices anything."""
+
+    row: PriceRow
+    withdrawn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +142,12 @@ class ModelPrices:
     aliases: tuple[str, ...] = ()
     fast: tuple[FastPrice, ...] = ()
     multipliers: tuple[Multiplier, ...] = ()
+    withdrawals: tuple[Withdrawal, ...] = ()
+
+    @property
+    def dated(self) -> bool:
+        """Whether the id names a dated snapshot."""
+        return is_dated(self.id)
 
     def row_at(self, at_unix_nano: int) -> PriceRow | None:
         """The row that holds at an instant; None before the first."""
@@ -121,55 +158,20 @@ class ModelPrices:
         """Rates of fast inference at an instant; None when it has none of its own then."""
         return next((price.rates for price in self.fast if price.span.holds(at_unix_nano)), None)
 
+    def fast_is_standard_at(self, at_unix_nano: int) -> bool:
+        """Whether it is known that fast inference bills at the standard rates at an instant."""
+        return any(price.then_standard and price.span.ended(at_unix_nano) for price in self.fast)
+
     def multiplier_at(self, modifier: Modifier, at_unix_nano: int) -> Multiplier | None:
         """The multiplier of a kind at an instant; None when the model has none."""
         return next((m for m in self.multipliers if m.modifier is modifier and m.span.holds(at_unix_nano)), None)
 
+    def instants(self) -> Iterator[int]:
+        """Every instant at which a price of the model may change."""
+        yield from (row.from_unix_nano for row in self.rows)
+        for span in (*(price.span for price in self.fast), *(one.span for one in self.multipliers)):
+            yield from span.ends()
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """A model id as the price book sees it; `prices` is None when it knows no such model."""
-
-    name: ModelName
-    prices: ModelPrices | None
-
-
-class PriceBook:
-    """An immutable set of prices. `id` names its exact content."""
-
-    def __init__(self, book_id: str, models: Iterable[ModelPrices]) -> None:
-        self.id = book_id
-        self.models: tuple[ModelPrices, ...] = tuple(models)
-        self._by_name = _names(self.models)
-        self._resolved: dict[str, Resolved] = {}
-
-    def resolve(self, raw_model: str) -> Resolved:
-        """Find a model by exact match after normalisation. Answers are remembered, a bounded number of them."""
-        known = self._resolved.get(raw_model)
-        if known is not None:
-            return known
-        name = normalise(raw_model)
-        prices = None if name.opaque else self._find(name.name)
-        if len(self._resolved) >= _NAMES_MAX:
-            self._resolved.clear()
-        self._resolved[raw_model] = resolved = Resolved(name, prices)
-        return resolved
-
-    def _find(self, name: str) -> ModelPrices | None:
-        """A dated id of a model whose canonical id has no date is that model; no other suffix is taken off."""
-        exact = self._by_name.get(name)
-        if exact is not None:
-            return exact
-        bare = without_date(name)
-        prices = None if bare is None else self._by_name.get(bare)
-        return prices if prices is not None and prices.id == bare else None
-
-
-def clashes(models: Sequence[ModelPrices]) -> list[str]:
-    """Names that more than one model claims."""
-    claims = [name for model in models for name in (model.id, *model.aliases)]
-    return sorted({name for name in claims if claims.count(name) > 1})
-
-
-def _names(models: Iterable[ModelPrices]) -> Mapping[str, ModelPrices]:
-    return {name: model for model in models for name in (model.id, *model.aliases)}
+    def prompt_limits(self) -> Iterator[int]:
+        """Lengths of a prompt beyond which a row has other rates."""
+        yield from (row.long_prompt.above_tokens for row in self.rows if row.long_prompt is not None)

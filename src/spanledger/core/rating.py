@@ -6,37 +6,15 @@ What would change the price and is not known is a bound or refused here (`unpric
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from fractions import Fraction
-from math import prod
+from operator import mul
 
+from spanledger.core.book import PriceBook
 from spanledger.core.modelid import ModelName
-from spanledger.core.money import factor_text
-from spanledger.core.pricing import ModelPrices, Modifier, Multiplier, PriceBook, PriceRow
+from spanledger.core.pricing import ModelPrices, Modifier, Multiplier, PriceRow
+from spanledger.core.tariff import Bound, Tariff, Unpriced, UnpricedReason
 from spanledger.core.usage import Provider, Speed, Tokens
 
-_FAST_PROVIDERS = (Provider.ANTHROPIC, Provider.ANTHROPIC_AWS)
 _RESIDENCY_PROVIDERS = (Provider.ANTHROPIC, Provider.ANTHROPIC_AWS, Provider.FOUNDRY)
-
-
-class UnpricedReason(StrEnum):
-    """Why a call has no price."""
-
-    UNKNOWN_MODEL = "unknown_model"
-    OPAQUE_PROFILE = "opaque_profile"
-    UNKNOWN_PROVIDER = "unknown_provider"
-    NO_PRICE_YET = "no_price_at_that_time"
-    FAST = "fast"
-    BATCH = "batch"
-
-
-class Bound(StrEnum):
-    """Why a price is a lower bound."""
-
-    CACHE_WRITE_TTL = "cache_write_ttl"
-    """Cache writes without their time to live took the 5-minute rate, the lower one."""
-    REGION = "region"
-    """The region of the endpoint is not known: the price of the global one, the lower one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,45 +42,32 @@ class RatingInput:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """A price. `model` is the canonical id; `amounts` are pico-USD in the order of `Tokens`.
+    """A price: tokens at a tariff."""
 
-    `base` are the rates that the row, or its fast or long-prompt block (`block`), gives; `rates` are these times the
-    `multipliers`: what a token costs. `bounds` tell why the price may be higher; it is exact when there are none.
-    """
+    tariff: Tariff
+    tokens: Tokens
 
-    model: str
-    row: PriceRow
-    base: Tokens
-    block: Modifier | None
-    multipliers: tuple[Multiplier, ...]
-    rates: Tokens
-    amounts: tuple[int, ...]
-    bounds: tuple[Bound, ...]
+    @property
+    def model(self) -> str:
+        """The canonical id."""
+        return self.tariff.model
+
+    @property
+    def amounts(self) -> tuple[int, ...]:
+        """Pico-USD of each class, in the order of `Tokens`."""
+        return tuple(map(mul, self.tokens, self.tariff.rates))
 
     @property
     def cost_picousd(self) -> int:
         """Cost of all classes together."""
-        return sum(self.amounts)
+        return sum(map(mul, self.tokens, self.tariff.rates))
 
     @property
-    def factor(self) -> Fraction:
-        """Product of the multipliers."""
-        return prod((one.factor for one in self.multipliers), start=Fraction(1))
-
-    @property
-    def modifiers(self) -> tuple[str, ...]:
-        """What the plain rates of the row were changed by, for people: `fast`, `us_residency x1.1`."""
-        named = () if self.block is None else (self.block.value,)
-        return (*named, *(f"{one.modifier.value} x{factor_text(one.factor)}" for one in self.multipliers))
-
-
-@dataclass(frozen=True, slots=True)
-class Unpriced:
-    """No price. `model` is the canonical id or, when the book knows none, the id as it came; `detail` is for people."""
-
-    model: str
-    reason: UnpricedReason
-    detail: str
+    def bounds(self) -> tuple[Bound, ...]:
+        """Why the price may be higher; it is exact when there are none."""
+        rates = self.tariff.rates
+        is_open = self.tokens.cache_write_unspecified and rates.cache_write_1h != rates.cache_write_5m
+        return (Bound.CACHE_WRITE_TTL, *self.tariff.bounds) if is_open else self.tariff.bounds
 
 
 def rate(book: PriceBook, call: RatingInput) -> Rated | Unpriced:
@@ -111,6 +76,30 @@ def rate(book: PriceBook, call: RatingInput) -> Rated | Unpriced:
     A Bedrock-form id from a sender that names another provider is priced as that provider serves it: the id alone does
     not make it Bedrock's call.
     """
+    tariff = list_tariff(book, call)
+    return tariff if isinstance(tariff, Unpriced) else Rated(tariff, call.tokens)
+
+
+def list_tariff(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
+    """The list's rates for a call, worked out once for all calls of its kind."""
+    kind = (
+        call.model,
+        call.provider,
+        call.speed,
+        call.region,
+        call.inference_geo,
+        call.batch,
+        book.band(call.prompt),
+        book.epoch(call.at_unix_nano),
+    )
+    known = book.remembered(kind)
+    if known is None:
+        known = _list_tariff(book, call)
+        book.remember(kind, known)
+    return known
+
+
+def _list_tariff(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
     resolved = book.resolve(call.model)
     prices = resolved.prices
     if prices is None:
@@ -124,14 +113,16 @@ def rate(book: PriceBook, call: RatingInput) -> Rated | Unpriced:
     block, base = _block(prices, row, call)
     if block is Modifier.FAST and (refusal := _fast_refusal(call)) is not None:
         return Unpriced(prices.id, *refusal)
-    multipliers, bounds = _multipliers(prices, resolved.name, call)
+    multipliers, region_is_open = _multipliers(prices, resolved.name, call)
     rates = base
     for multiplier in multipliers:
         rates = multiplier.applied_to(rates)
-    if call.tokens.cache_write_unspecified and rates.cache_write_1h != rates.cache_write_5m:
-        bounds = (Bound.CACHE_WRITE_TTL, *bounds)
-    amounts = tuple(count * rate for count, rate in zip(call.tokens, rates, strict=True))
-    return Rated(prices.id, row, base, block, multipliers, rates, amounts, bounds)
+    bounds = []
+    if region_is_open:
+        bounds.append(Bound.REGION)
+    if call.speed is Speed.FAST and block is not Modifier.FAST and not prices.fast_is_standard_at(call.at_unix_nano):
+        bounds.append(Bound.FAST)
+    return Tariff(prices.id, row, base, block, multipliers, rates, tuple(bounds))
 
 
 def _unknown(raw: str, name: ModelName) -> Unpriced:
@@ -158,39 +149,39 @@ def _block(prices: ModelPrices, row: PriceRow, call: RatingInput) -> tuple[Modif
 
 
 def _fast_refusal(call: RatingInput) -> tuple[UnpricedReason, str] | None:
-    if call.provider not in _FAST_PROVIDERS:
+    if call.provider is not Provider.ANTHROPIC:
         return UnpricedReason.FAST, f"no price of fast inference is known at {call.provider}"
     if call.batch:
         return UnpricedReason.BATCH, "fast inference has no batch price"
     return None
 
 
-def _multipliers(
-    prices: ModelPrices, name: ModelName, call: RatingInput
-) -> tuple[tuple[Multiplier, ...], tuple[Bound, ...]]:
-    """What multiplies the rates of a call, and what is not known of it."""
+def _multipliers(prices: ModelPrices, name: ModelName, call: RatingInput) -> tuple[tuple[Multiplier, ...], bool]:
+    """What multiplies the rates of a call, and whether an unknown region might."""
     wanted: list[Modifier] = []
-    bounds: tuple[Bound, ...] = ()
+    region_is_open = False
     if call.inference_geo.lower() == "us" and call.provider in _RESIDENCY_PROVIDERS:
         wanted.append(Modifier.US_RESIDENCY)
     if call.provider is Provider.VERTEX and not call.region:
-        unknown = prices.multiplier_at(Modifier.REGIONAL, call.at_unix_nano) is not None
-        bounds = (Bound.REGION,) if unknown else ()
+        region_is_open = prices.multiplier_at(Modifier.REGIONAL, call.at_unix_nano) is not None
     elif (place := _place(name, call)) is not None:
         wanted.append(place)
     if call.batch:
         wanted.append(Modifier.BATCH)
     found = (prices.multiplier_at(modifier, call.at_unix_nano) for modifier in wanted)
-    return tuple(one for one in found if one is not None), bounds
+    return tuple(one for one in found if one is not None), region_is_open
 
 
 def _place(name: ModelName, call: RatingInput) -> Modifier | None:
-    """What the place of the endpoint makes dearer."""
-    region = call.region.lower()
+    """What the place of the endpoint makes dearer.
+
+    A Bedrock id without a profile is an in-region endpoint, unless the region is said to be `global`.
+    """
+    region = name.region or call.region.lower()
     match call.provider:
         case Provider.BEDROCK if name.profile == "us-gov" or region.startswith("us-gov"):
             return Modifier.GOVCLOUD
-        case Provider.BEDROCK if name.profile != "global":
+        case Provider.BEDROCK if (name.profile or region) != "global":
             return Modifier.REGIONAL
         case Provider.VERTEX if region != "global":
             return Modifier.REGIONAL

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spanledger.core.attribution import account_of
+from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPricing
 from spanledger.core.digest import digest_of
 from spanledger.core.posting import Charge, Status
-from spanledger.core.pricing import PriceBook
-from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
+from spanledger.core.rating import Rated, RatingInput, rate
 from spanledger.core.residual import Leftover
 from spanledger.core.settling import Prices, price_of
+from spanledger.core.tariff import Unpriced
 from spanledger.core.usage import Evidence, Speed, Tokens
 from spanledger.core.verdict import with_long_writes
 
@@ -121,8 +122,9 @@ def residual_charge(
 def _status(outcome: Rated | Unpriced, tokens: Tokens, long: LongWrites) -> Status:
     if isinstance(outcome, Unpriced):
         return Status.UNPRICED
-    band = outcome.row.long_prompt
-    may_be_long = outcome.block is None and band is not None and tokens.prompt > band.above_tokens
+    tariff = outcome.tariff
+    band = tariff.row.long_prompt
+    may_be_long = tariff.block is None and band is not None and tokens.prompt > band.above_tokens
     is_open = tokens.cache_write > 0 and not long.is_certain
     return Status.LOWER_BOUND if may_be_long or is_open else Status.EXACT
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spanledger.core.attribution import account_of
+from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices
 from spanledger.core.posting import Charge, Price, Status
-from spanledger.core.pricing import PriceBook
-from spanledger.core.rating import Rated, RatingInput, Unpriced, rate
+from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.tariff import Unpriced
 from spanledger.core.usage import Evidence, UsageRecord
 from spanledger.core.verdict import judge
 
@@ -177,7 +178,7 @@ def _status(record: UsageRecord, outcome: Rated | Unpriced) -> Status:
 def price_of(book: PriceBook, outcome: Rated | Unpriced) -> Price:
     """Say what rated a charge."""
     match outcome:
-        case Rated(row=row, rates=rates, modifiers=modifiers):
-            return Price(book.id, row.id, rates, modifiers=modifiers)
+        case Rated(tariff=tariff):
+            return Price(book.id, tariff.row.id, tariff.rates, modifiers=tariff.modifiers)
         case Unpriced(reason=reason, detail=detail):
             return Price(book.id, unpriced_reason=reason, unpriced_detail=detail)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 
+from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, ClientPricing, Origin
-from spanledger.core.pricing import Modifier, PriceBook
-from spanledger.core.rating import Rated, RatingInput, Unpriced, UnpricedReason, rate
+from spanledger.core.pricing import Modifier
+from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.tariff import Unpriced, UnpricedReason
 from spanledger.core.usage import Speed, Tokens
 
 SEARCHES_MAX = 20
@@ -104,7 +106,7 @@ def _judge_stated(book: PriceBook, call: RatingInput, found: Sequence[_Match]) -
         return Judgement(Verdict.INFERRED_FACTS, match.call, inferred=True)
     outcome = rate(book, call)
     regional = {Modifier.REGIONAL, Modifier.GOVCLOUD}
-    if isinstance(outcome, Rated) and any(one.modifier in regional for one in outcome.multipliers):
+    if isinstance(outcome, Rated) and any(one.modifier in regional for one in outcome.tariff.multipliers):
         return Judgement(Verdict.REGIONAL_PREMIUM, call)
     return Judgement(Verdict.EQUAL, call)
 

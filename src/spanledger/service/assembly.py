@@ -33,7 +33,7 @@ def load_prices(settings: Settings) -> Prices:
     Raises:
         ConfigError: a price file cannot be used.
     """
-    return Prices(load_price_book(settings.prices.files or None), load_client_prices())
+    return Prices(load_price_book(settings.prices.layers), load_client_prices())
 
 
 def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Prices | None = None) -> Parts:

@@ -6,11 +6,12 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from spanledger.config.prices import Instant
+from spanledger.config.price_values import Instant
+from spanledger.core.book import PriceBook
 from spanledger.core.money import factor_text, format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Status
-from spanledger.core.pricing import PriceBook
-from spanledger.core.rating import Bound, Rated, RatingInput, Unpriced, rate
+from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.tariff import Bound, Unpriced
 from spanledger.core.usage import Provider, Speed, TokenClass, Tokens
 
 Json = dict[str, object]
@@ -26,6 +27,7 @@ _RATED_CLASSES = (
 _BOUNDS = {
     Bound.CACHE_WRITE_TTL: "cache writes without a time to live are taken at the 5-minute rate",
     Bound.REGION: "the region is not known: the price of the global endpoint is taken",
+    Bound.FAST: "no price of fast inference is known for this model at that time: the standard one is taken",
 }
 _COUNT_MAX = 2**53
 _SPEEDS = {"standard": Speed.STANDARD, "normal": Speed.STANDARD, "fast": Speed.FAST, None: Speed.STANDARD}
@@ -145,9 +147,9 @@ def _answer(
         "id": call_id,
         "status": str(status),
         "usd": None if rated is None else format_usd(rated.cost_picousd),
-        "rates_usd_per_mtok": None if rated is None else _rates(rated.base),
-        "modifier": "1" if rated is None else factor_text(rated.factor),
-        "price_row": None if rated is None else rated.row.id,
+        "rates_usd_per_mtok": None if rated is None else _rates(rated.tariff.base),
+        "modifier": "1" if rated is None else factor_text(rated.tariff.factor),
+        "price_row": None if rated is None else rated.tariff.row.id,
         "price_book": book.id,
         "reason": reason or None,
     }

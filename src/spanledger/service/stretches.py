@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from spanledger.core.book import PriceBook
 from spanledger.core.control import Interval, increments, intervals
 from spanledger.core.metering import known_class
-from spanledger.core.pricing import PriceBook
 from spanledger.core.residual import STRADDLE_NANO, ReceivedCall, near_border
 from spanledger.core.residual_charge import Aliases
 from spanledger.core.settling import Policy, Sighting, settle

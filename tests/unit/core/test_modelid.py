@@ -25,9 +25,9 @@ APPLICATION_PROFILE = "arn:aws:bedrock:us-east-1:123:application-inference-profi
         ("bedrock/converse/eu.anthropic.claude-opus-5", ModelName("claude-opus-5", BEDROCK, "eu")),
         (
             "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-opus-5-5",
-            ModelName("claude-opus-5-5", BEDROCK, "us"),
+            ModelName("claude-opus-5-5", BEDROCK, "us", region="us-east-1"),
         ),
-        (APPLICATION_PROFILE, ModelName(APPLICATION_PROFILE, BEDROCK, opaque=True)),
+        (APPLICATION_PROFILE, ModelName(APPLICATION_PROFILE, BEDROCK, region="us-east-1", opaque=True)),
         ("claude-sonnet-4-5@20250929", ModelName("claude-sonnet-4-5-20250929", VERTEX)),
         ("vertex_ai/claude-opus-4-8@default", ModelName("claude-opus-4-8", VERTEX)),
         # No near miss is bent into a known name.
@@ -47,7 +47,20 @@ def test_normalise(raw: str, expected: ModelName) -> None:
         ("claude-sonnet-4-5", "claude-sonnet-4-5-20250929"),
         ("claude-opus-5-5-20260922", "claude-opus-5-5"),
         ("claude-opus-5-5-2026092", None),
-        ("claude-opus-5-5-latest", None),
+        ("claude-opus-5-5-latest", "claude-opus-5-5"),
+        ("claude-sonnet-4-5-latest", "claude-sonnet-4-5-20250929"),
+        ("claude-sonnet-4-5-20251212", None),  # a snapshot that is not listed
+        ("claude-opus-5-5-20261350", None),  # no date
+        ("claude-opus-5-5-latest-20260922", None),
+        ("anthropic/claude-4.6-opus-20260205", "claude-opus-4-6"),
+        ("anthropic/claude-opus-4.6", "claude-opus-4-6"),
+        ("anthropic/claude-4.5-sonnet-20250929", "claude-sonnet-4-5-20250929"),
+        ("anthropic/claude-5-opus", "claude-opus-5"),
+        ("anthropic/claude-3.5-haiku", "claude-3-5-haiku-20241022"),
+        ("anthropic/claude-3.5-sonnet", None),  # two snapshots
+        ("claude-4.9-opus", None),
+        ("claude-hai\u212au-5-5", None),  # a Kelvin sign is no k
+        ("claude-opus-5-5-\u0662\u0660\u0662\u0666\u0660\u0669\u0662\u0662", None),
         ("claude-opus-5-55", None),
         ("claude-opus-9-9", None),
         (APPLICATION_PROFILE, None),

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from spanledger.config.prices import load_price_book
-from spanledger.core.rating import Bound, Rated, RatingInput, Unpriced, UnpricedReason, rate
+from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.tariff import Bound, Unpriced, UnpricedReason
 from spanledger.core.usage import Provider, Speed, Tokens
 
 BOOK = load_price_book()
@@ -42,7 +43,7 @@ def test_each_class_has_its_own_rate() -> None:
     assert set(rated.amounts) == expected
     assert rated.cost_picousd == sum(expected)
     assert rated.bounds == ()
-    assert rated.row.id == "claude-fable-5-2@2026-11-09T00:00:00Z"
+    assert rated.tariff.row.id == "claude-fable-5-2@2026-11-09T00:00:00Z"
 
 
 def test_writes_without_a_time_to_live_are_a_lower_bound() -> None:
@@ -64,6 +65,7 @@ def test_writes_without_a_time_to_live_are_a_lower_bound() -> None:
         (call("claude-opus-5-5", "2020-01-01"), UnpricedReason.NO_PRICE_YET),
         (call("claude-opus-5-5", speed=Speed.FAST, batch=True), UnpricedReason.BATCH),
         (call("claude-opus-5-5", speed=Speed.FAST, provider=Provider.VERTEX), UnpricedReason.FAST),
+        (call("claude-fable-5-2", speed=Speed.FAST, provider=Provider.ANTHROPIC_AWS), UnpricedReason.FAST),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -99,7 +101,21 @@ ONE_OF_EACH = Tokens(input=1, output=1, cache_read=1, cache_write_5m=1, cache_wr
             ("regional x1.1",),
             Decimal("40.92"),
         ),
+        (
+            call("anthropic.claude-opus-5-5", provider=Provider.BEDROCK, region="global", tokens=ONE_OF_EACH),
+            (),
+            Decimal("37.2"),
+        ),
         # (4 + 20 + 0.2 + 5 + 8) x 1.2
+        (
+            call(
+                "arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/anthropic.claude-opus-5-5",
+                provider=Provider.BEDROCK,
+                tokens=ONE_OF_EACH,
+            ),
+            ("govcloud x1.2",),
+            Decimal("44.64"),
+        ),
         (
             call("us-gov.anthropic.claude-opus-5-5", provider=Provider.BEDROCK, tokens=ONE_OF_EACH),
             ("govcloud x1.2",),
@@ -132,9 +148,28 @@ ONE_OF_EACH = Tokens(input=1, output=1, cache_read=1, cache_write_5m=1, cache_wr
 def test_modifiers_change_the_price(asked: RatingInput, modifiers: tuple[str, ...], usd_per_million: Decimal) -> None:
     rated = rate(BOOK, asked)
     assert isinstance(rated, Rated)
-    assert rated.modifiers == modifiers
+    assert rated.tariff.modifiers == modifiers
     assert rated.cost_picousd == usd_per_million * 10**6
     assert rated.bounds == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "bounds"),
+    [
+        (call("claude-sonnet-5-5", speed=Speed.FAST), (Bound.FAST,)),  # never had fast inference
+        (call("claude-opus-4-7", "2026-05-11", speed=Speed.FAST), (Bound.FAST,)),  # not yet
+        (call("claude-opus-4-7", "2026-07-24", speed=Speed.FAST), (Bound.FAST,)),  # no longer
+        (call("claude-opus-4-8", "2026-11-30", speed=Speed.FAST), (Bound.FAST,)),  # nobody says what comes then
+        (call("claude-opus-4-6", "2026-06-29", speed=Speed.FAST), ()),  # documented: bills as standard
+        (call("claude-opus-5-5", speed=Speed.FAST), ()),
+    ],
+)
+def test_fast_without_a_known_price_is_the_standard_one_as_a_lower_bound(
+    asked: RatingInput, bounds: tuple[Bound, ...]
+) -> None:
+    rated = rate(BOOK, asked)
+    assert isinstance(rated, Rated)
+    assert rated.bounds == bounds
 
 
 def test_an_unknown_region_is_a_lower_bound_where_regions_differ() -> None:

@@ -97,7 +97,7 @@ def test_modifiers_show_in_the_answer(changes: dict[str, object], usd: str, inpu
         ({"flags": {"sped": "fast"}}, "flags.sped"),
         ({"flags": {"speed": "warp"}}, "flags.speed: 'warp' is not one of standard, normal, fast or null"),
         ({"provider": "openai"}, "provider: 'openai' is not one of anthropic, "),
-        ({"timestamp": "2026-11-20"}, "timestamp: '2026-11-20': give an instant with a zone"),
+        ({"timestamp": "2026-11-20"}, "timestamp: '2026-11-20': expected an instant with a zone"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_invalid_and_says_where(changes: dict[str, object], said: str) -> None:

@@ -1,0 +1,83 @@
+"""The price book: models found by exact name, and what was worked out from them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+
+from spanledger.core.modelid import ModelName, normalise, spellings
+from spanledger.core.pricing import ModelPrices
+from spanledger.core.tariff import Tariff, Unpriced
+
+_MEMORY_MAX = 4_096
+"""Names, and kinds of calls, that a book remembers; beyond that it starts afresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A model id as the price book sees it; `prices` is None when it knows no such model."""
+
+    name: ModelName
+    prices: ModelPrices | None
+
+
+class PriceBook:
+    """An immutable set of prices. `id` names its exact content, whatever layers it was made of.
+
+    `checked_unix_nano` is when a person last compared its list with the source; None when it does not say.
+    """
+
+    def __init__(self, book_id: str, models: Iterable[ModelPrices], checked_unix_nano: int | None = None) -> None:
+        self.id = book_id
+        self.models: tuple[ModelPrices, ...] = tuple(models)
+        self.checked_unix_nano = checked_unix_nano
+        self._by_name = _names(self.models)
+        self._instants = sorted({instant for model in self.models for instant in model.instants()})
+        self._limits = sorted({limit for model in self.models for limit in model.prompt_limits()})
+        self._resolved: dict[str, Resolved] = {}
+        self._tariffs: dict[Hashable, Tariff | Unpriced] = {}
+
+    def resolve(self, raw_model: str) -> Resolved:
+        """Find a model by exact match after normalisation. Answers are remembered, a bounded number of them."""
+        known = self._resolved.get(raw_model)
+        if known is not None:
+            return known
+        name = normalise(raw_model)
+        prices = None if name.opaque else self._find(name.name)
+        if len(self._resolved) >= _MEMORY_MAX:
+            self._resolved.clear()
+        self._resolved[raw_model] = resolved = Resolved(name, prices)
+        return resolved
+
+    def epoch(self, at_unix_nano: int) -> int:
+        """Number of a stretch of time in which nothing in the book changes."""
+        return bisect_right(self._instants, at_unix_nano)
+
+    def band(self, prompt_tokens: int) -> int:
+        """How many of the book's limits of prompt length a prompt exceeds."""
+        return bisect_left(self._limits, prompt_tokens)
+
+    def remembered(self, kind: Hashable) -> Tariff | Unpriced | None:
+        """The tariff worked out for calls of a kind; None when there is none yet."""
+        return self._tariffs.get(kind)
+
+    def remember(self, kind: Hashable, tariff: Tariff | Unpriced) -> None:
+        """Keep the tariff of a kind of calls, a bounded number of them."""
+        if len(self._tariffs) >= _MEMORY_MAX:
+            self._tariffs.clear()
+        self._tariffs[kind] = tariff
+
+    def _find(self, name: str) -> ModelPrices | None:
+        exact = self._by_name.get(name)
+        if exact is not None:
+            return exact
+        for spelling in spellings(name):
+            prices = self._by_name.get(spelling.name)
+            if prices is not None and (not spelling.dated or not prices.dated):
+                return prices
+        return None
+
+
+def _names(models: Iterable[ModelPrices]) -> Mapping[str, ModelPrices]:
+    return {name: model for model in models for name in (model.id, *model.aliases)}
