@@ -6,28 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spanledger.config.clients import load_client_prices
-from spanledger.config.prices import load_price_book
+from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Receipt
 from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge, Posting
 from spanledger.core.semconv import Metric
-from spanledger.core.settling import Prices
 from spanledger.core.usage import Evidence, Signal
-from spanledger.service.assembly import assemble
 from spanledger.service.audit import Figures, audit
 from spanledger.service.explanation import Explanation, explain
 from spanledger.service.pipeline import prepare
 from spanledger.service.session_report import SessionReport, report_session
+from support.replaying import list_prices, open_parts
 from support.telling import NOW
 
 
 class Books:
     """One ledger with default settings. Time is what the deliveries say, and only moves on."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
-        self.parts = assemble(settings, path, forward=True)
+    def __init__(self, path: Path, settings: Settings | None) -> None:
+        self.parts = open_parts(path, settings=settings)
         self.ledger = self.parts.ledger
         self.now_unix_nano = 0
         self.duplicates = 0
@@ -83,7 +81,7 @@ class Books:
         return self.figures.metrics[metric]
 
     def explain(self, name: str) -> Explanation:
-        found = explain(self.ledger, Prices(load_price_book(), load_client_prices()), name)
+        found = explain(self.ledger, list_prices(), name)
         assert found is not None
         return found
 
@@ -94,13 +92,13 @@ class Books:
 
     def left(self, signal: Signal) -> list[bytes]:
         """Bodies of a signal as they leave."""
-        return [payload.body for payload in self.ledger.outbox.departures(signal, 2**30)]
+        return [payload.body for payload in self.ledger.outbox.departures(DEFAULT_DESTINATION, signal, 2**30)]
 
 
 @contextmanager
 def open_books(path: Path, settings: Settings | None = None) -> Iterator[Books]:
     """Open or go on with a ledger; closed at the end."""
-    books = Books(path, settings or Settings())
+    books = Books(path, settings)
     try:
         yield books
     finally:

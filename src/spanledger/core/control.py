@@ -104,8 +104,9 @@ class Interval:
 def increments(points: Iterable[ControlPoint], ledger_began_unix_nano: int) -> list[Increment]:
     """Say what each point adds to what is known before it.
 
-    A delta adds itself. A cumulative point adds what it exceeds the point before it by; one that is lower was reset.
-    Of a series older than the ledger the first point known is a baseline and adds nothing.
+    A delta adds itself. A cumulative point adds what it exceeds all points before it by: a restart has another start
+    time, so one that is lower is another process's that nothing tells apart, and no reset. Of a series older than the
+    ledger the first point known is a baseline and adds nothing.
     """
     found: list[Increment] = []
     cumulative: defaultdict[tuple[str, str, int], list[ControlPoint]] = defaultdict(list)
@@ -137,12 +138,11 @@ def intervals(found: Iterable[Increment]) -> list[Interval]:
 
 def _of_series(points: Sequence[ControlPoint], ledger_began_unix_nano: int) -> Iterable[Increment]:
     first = points[0]
-    before = first.amount if is_older(first.start_unix_nano, ledger_began_unix_nano) else 0
+    highest = first.amount if is_older(first.start_unix_nano, ledger_began_unix_nano) else 0
     start = first.start_unix_nano
     for point in points:
-        grown = point.amount - before if point.amount >= before else point.amount
-        yield _increment(point, start, grown)
-        before, start = point.amount, point.time_unix_nano
+        yield _increment(point, start, max(0, point.amount - highest))
+        highest, start = max(highest, point.amount), point.time_unix_nano
 
 
 def _increment(point: ControlPoint, start_unix_nano: int, amount: int) -> Increment:

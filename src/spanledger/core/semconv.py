@@ -71,6 +71,16 @@ class In(StrEnum):
     USER_ID = "user.id"
 
 
+TOKEN_COUNTS: tuple[In, ...] = (
+    In.INPUT_TOKENS,
+    In.OUTPUT_TOKENS,
+    In.CACHE_READ_TOKENS,
+    In.CACHE_CREATION_TOKENS,
+    In.CACHE_CREATION_5M_TOKENS,
+    In.CACHE_CREATION_1H_TOKENS,
+)
+"""Counts that the price of a call stands on."""
+
 # --- what we write on spans and log records ------------------------------------------------------------------------
 
 

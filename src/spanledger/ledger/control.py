@@ -29,7 +29,7 @@ SELECT {_COLUMNS} FROM control_point
 WHERE sender_id IN (SELECT value FROM json_each(:senders)) AND temporality = 'delta'
     AND time_unix_nano > :start AND start_unix_nano < :end
 """  # noqa: S608
-# Of a cumulative series: the last point up to the start, those inside, and the first at or after the end.
+# Of a cumulative series: the highest point up to the start and all after it, up to the first at or after the end.
 _CUMULATIVE = f"""
 WITH touched AS (
     SELECT DISTINCT metric AS m, series AS s, start_unix_nano AS began FROM control_point
@@ -39,8 +39,9 @@ WITH touched AS (
 SELECT {_COLUMNS} FROM touched CROSS JOIN control_point
 WHERE metric = m AND series = s AND start_unix_nano = began
     AND time_unix_nano >= coalesce(
-        (SELECT max(time_unix_nano) FROM control_point WHERE metric = m AND series = s AND start_unix_nano = began
-            AND time_unix_nano <= :start), 0)
+        (SELECT time_unix_nano FROM control_point WHERE metric = m AND series = s AND start_unix_nano = began
+            AND temporality = 'cumulative' AND time_unix_nano <= :start
+            ORDER BY amount DESC, time_unix_nano DESC LIMIT 1), 0)
     AND time_unix_nano <= coalesce(
         (SELECT min(time_unix_nano) FROM control_point WHERE metric = m AND series = s AND start_unix_nano = began
             AND time_unix_nano >= :end), {2**63 - 1})
@@ -85,7 +86,8 @@ class ControlStore:
     def of_senders(self, sender_ids: Sequence[int], start_unix_nano: int, end_unix_nano: int) -> list[ControlPoint]:
         """Points of some senders that say what their sums grew by in a time.
 
-        These are the deltas that overlap it, and of each cumulative series the points inside with one on either side.
+        These are the deltas that overlap it, and of each cumulative series the points inside, with what they are to be
+        compared with on either side.
         """
         when = {"senders": json.dumps(list(sender_ids)), "start": start_unix_nano, "end": end_unix_nano}
         rows = [*self._connection.execute(_DELTAS, when), *self._connection.execute(_CUMULATIVE, when)]

@@ -24,6 +24,7 @@ from spanledger.core.semconv import (
     READ_METRICS,
     SPAN_INTERACTION,
     SPAN_LLM_REQUEST,
+    TOKEN_COUNTS,
     In,
 )
 from spanledger.core.usage import Problem, Signal, Temporality
@@ -187,8 +188,14 @@ def _log(resource: Attributes, log: Any) -> LogData | None:  # noqa: ANN401 - ge
 
 
 def _scalars(attributes: Mapping[str, bytes]) -> dict[str, Scalar]:
-    """Attributes with a scalar value; arrays, maps, bytes and unset values are left out."""
-    return {key: scalar for key, value in attributes.items() if (scalar := _scalar(value)) is not None}
+    """Attributes with a scalar value; arrays, maps, bytes and unset values are left out.
+
+    A token count among these is kept as empty text: metering refuses the record, for no count is not a count of 0.
+    """
+    scalars = {key: scalar for key, value in attributes.items() if (scalar := _scalar(value)) is not None}
+    if len(scalars) != len(attributes):
+        scalars.update((key, "") for key in TOKEN_COUNTS if key in attributes and key not in scalars)
+    return scalars
 
 
 def _scalar(value: bytes) -> Scalar | None:

@@ -1,0 +1,137 @@
+"""Sums of processes that overlap, restart, resume, come twice or count too much. See README.md."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from spanledger.core.delivery import Delivery
+from spanledger.core.semconv import Metric
+from spanledger.exporter.metrics import metrics_body
+from spanledger.otlp.encode import decode_sums
+from support.booking import Books, open_books
+from support.telling import CUMULATIVE, DELTA, NOW, SECOND, Client, Usage
+
+MODEL = "claude-opus-5-5"
+MINUTE = 60 * SECOND
+# 1,000 x 4 + 200 x 20 + 10,000 x 0.2 = 10,000 micro-USD
+USAGE = Usage(1_000, 200, 10_000)
+CENT = 0.01
+
+
+def times(usage: Usage, n: int) -> Usage:
+    return Usage(usage.input * n, usage.output * n, usage.read * n, usage.write * n)
+
+
+def cumulative(client: Client, start: int, calls: Sequence[int]) -> list[tuple[int, Delivery]]:
+    """Points of a process that has made so many calls by each minute."""
+    return [
+        (
+            start + n * MINUTE,
+            client.sums(
+                MODEL, times(USAGE, made), made * CENT, start=start, end=start + n * MINUTE, temporality=CUMULATIVE
+            ),
+        )
+        for n, made in enumerate(calls, start=1)
+    ]
+
+
+def take_in_order(books: Books, sent: Sequence[tuple[int, Delivery]]) -> Books:
+    for at, delivery in sorted(sent, key=lambda one: one[0]):
+        books.take(delivery, at=at)
+    return books.rest()
+
+
+def test_k26_parallel_processes_under_one_session(tmp_path: Path) -> None:
+    """anthropics/claude-code#56317: three processes' points interleave. Wrong: increase() shows 100 times as much."""
+    sent = [
+        one
+        for offset, made in zip((0, 7, 13), ([1, 2, 3], [4, 5, 6], [2, 4, 8]), strict=True)
+        for one in cumulative(Client(), NOW + offset * SECOND, made)
+    ]
+    with open_books(tmp_path / "ledger.db") as books:
+        take_in_order(books, sent)
+        assert books.cost_usd == "0.17"  # 3 + 6 + 8 calls of a cent
+
+
+def test_k26_parallel_processes_that_nothing_tells_apart(tmp_path: Path) -> None:
+    """The same with one start time, as when a proxy rewrites it: never a sum of ups and downs."""
+    made = [1, 4, 2, 2, 5, 4, 3, 6, 8]
+    with open_books(tmp_path / "ledger.db") as books:
+        take_in_order(books, cumulative(Client(), NOW, made))
+        assert books.cost_usd == "0.08"  # what is certain: one process had made 8 calls
+
+
+def test_k26_with_the_calls_of_each_process(tmp_path: Path) -> None:
+    """The same with log events: what the sums hold is there already."""
+    sent = []
+    for number, (offset, made) in enumerate(zip((0, 7, 13), ([1, 2, 3], [4, 5, 6], [2, 4, 8]), strict=True)):
+        start = NOW + offset * SECOND
+        sent.extend(cumulative(Client(), start, made))
+        before = 0
+        for minute, count in enumerate(made):
+            for call in range(before, count):
+                at = start + minute * MINUTE + 30 * SECOND + call
+                sent.append((at, Client().log(f"req_{number}_{call}", MODEL, USAGE, at=at, cost_usd=CENT)))
+            before = count
+    with open_books(tmp_path / "ledger.db") as books:
+        take_in_order(books, sent)
+        assert books.cost_usd == "0.17"
+        assert books.residuals == []
+
+
+def test_k27_a_counter_that_saws(tmp_path: Path) -> None:
+    """anthropics/claude-code#72500: 22 commits of processes under one session id. Wrong: about 6,200."""
+    sent = []
+    for number, commits in enumerate((5, 9, 8)):
+        start = NOW + number * SECOND
+        for n in range(200):  # 200 exports each, whose values go up and down as one takes turns with another
+            point = ("claude_code.commit.count", {}, float(min(commits, 1 + n // 10)))
+            at = start + n * MINUTE
+            sent.append((at, Client().points([point], start=start, end=at, temporality=CUMULATIVE)))
+    with open_books(tmp_path / "ledger.db") as books:
+        take_in_order(books, sent)
+        assert books.total(Metric.COMMITS) == 5 + 9 + 8 == 22
+
+
+def test_k28_delta_and_cumulative_say_the_same(tmp_path: Path) -> None:
+    """corveil/crow#689: deltas summed as if cumulative, or the reverse. Wrong: doubled."""
+    client = Client()
+    restart = NOW + 10 * MINUTE  # a second process: another start time
+    deltas, totals = [], cumulative(client, NOW, [1, 3, 3, 4]) + cumulative(client, restart, [2, 2, 5])
+    for start, grown in ((NOW, [1, 2, 0, 1]), (restart, [2, 0, 3])):
+        for n, calls in enumerate(grown, start=1):
+            if calls:  # nothing changed, nothing sent
+                at = start + n * MINUTE
+                usage, cost = times(USAGE, calls), calls * CENT
+                deltas.append((at, client.sums(MODEL, usage, cost, start=at - MINUTE, end=at, temporality=DELTA)))
+    shuffled = random.Random(28)
+    for name, sent in (("delta", deltas), ("cumulative", totals)):
+        for order in ("in order", "reordered", "repeated"):
+            arrived = [delivery for _, delivery in sent] * (2 if order == "repeated" else 1)
+            if order != "in order":
+                shuffled.shuffle(arrived)
+            with open_books(tmp_path / f"{name} {order}.db") as books:
+                books.take(client.points([], start=NOW))  # the ledger is as old as the series
+                for delivery in arrived:
+                    books.take(delivery, at=NOW + 20 * MINUTE)
+                books.rest()
+                assert books.cost_usd == "0.09", (name, order)  # 4 + 5 calls of a cent
+
+
+def test_k43_a_counter_that_counted_once_is_said_again_ten_minutes_later(tmp_path: Path) -> None:
+    """ColeMurray/claude-code-otel#11: a one-shot counter expires after five minutes and reads 0. Wrong: 0."""
+    with open_books(tmp_path / "ledger.db") as books:
+        books.take(Client().log("req_1", MODEL, USAGE, cost_usd=CENT)).rest()
+        said = []
+        for at in (books.now_unix_nano, books.now_unix_nano + 10 * MINUTE):
+            books.parts.pipeline.fold(at)
+            books.parts.pipeline.prime("backend")
+            body = metrics_body("backend", books.ledger.series.states(), [], {}, "0", at)
+            said.append([(p.metric, p.attributes, p.value, p.start_unix_nano) for p in decode_sums(body)])
+        assert said[0] == said[1]
+        cost = [value for metric, _, value, _ in said[1] if metric == Metric.COST]
+        assert sum(cost) == pytest.approx(CENT)
