@@ -20,6 +20,7 @@ from spanledger.core.semconv import (
     METRICS,
     TOTALS,
     UNALLOCATED,
+    GenAi,
     In,
 )
 from spanledger.telemetry import Counter
@@ -62,6 +63,9 @@ def _attributes() -> Iterator[str]:
     yield "\n## Read from the client's records and resources\n"
     for key in In:
         yield f"- `{key}`"
+    yield "\n## Read from other programs' records by the plug-in\n"
+    for gen_ai in GenAi:
+        yield f"- `{gen_ai}`"
 
 
 def _metrics() -> Iterator[str]:

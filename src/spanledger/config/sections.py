@@ -14,6 +14,7 @@ from pydantic import Field
 from spanledger.config.destinations import Exporter, MoreExporter, Name
 from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section
 from spanledger.config.prices import Layers
+from spanledger.core.genai import InputTokens
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 
 
@@ -122,6 +123,19 @@ class Attributes(Section):
     gen_ai_cost: bool = Field(default=True, description="Write the proposed `gen_ai.usage.cost.*` attributes.")
 
 
+class Sdk(Section):
+    """The plug-in for Python programs (docs/plug-in.md)."""
+
+    traces_exporter: str = Field(default="otlp", description="Exporter behind the plug-in's: an entry point's name.")
+    logs_exporter: str = Field(default="otlp", description="The same for log records.")
+    input_tokens: InputTokens = Field(
+        default=InputTokens.AUTO,
+        description="What `gen_ai.usage.input_tokens` of the program counts: `includes_cached`, `excludes_cached`, or "
+        "`auto`: as each record tells.",
+    )
+    max_calls: int = Field(default=10_000, gt=0, description="Calls remembered, so that each is counted once.")
+
+
 class Settings(Section):
     """All settings; every one has a default."""
 
@@ -136,6 +150,7 @@ class Settings(Section):
     settle: Settle = Settle()
     prices: Prices = Prices()
     attributes: Attributes = Attributes()
+    sdk: Sdk = Sdk()
 
 
 def data_folder() -> Path:
