@@ -10,7 +10,7 @@ from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Receipt
 from spanledger.core.money import format_usd
-from spanledger.core.posting import Charge, Posting
+from spanledger.core.posting import Charge, standing_charges
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Evidence, Signal
 from spanledger.service.audit import Figures, audit
@@ -63,8 +63,7 @@ class Books:
     @property
     def charges(self) -> list[Charge]:
         """Charges that stand, by the time of the call."""
-        standing: dict[str, Posting] = {posting.charge.identity: posting for posting in self.ledger.postings.all()}
-        return [posting.charge for posting in standing.values() if posting.sign > 0]
+        return standing_charges(self.ledger.postings.all())
 
     @property
     def calls(self) -> list[Charge]:

@@ -146,10 +146,11 @@ class _Senders:
         )
         known = self._sources.get(facts)
         if known is None:
-            known = self._sources[facts] = (self._make(facts), digest_of(*facts))
+            service = read_text(resource, In.SERVICE_NAME)
+            known = self._sources[facts] = (self._make(facts, service), digest_of(*facts))
         return known
 
-    def _make(self, facts: tuple[str, ...]) -> Source:
+    def _make(self, facts: tuple[str, ...], service: str) -> Source:
         session_id, user_id, email, account, organization, plan, seat, provider, version, resource, *labels = facts
         return Source(
             session_id=session_id,
@@ -163,6 +164,7 @@ class _Senders:
             client_version=version,
             labels=tuple((label, value) for (_, label), value in zip(self._resource_labels, labels, strict=True)),
             resource_digest=resource,
+            service=service,
         )
 
 

@@ -6,7 +6,7 @@ before them back. So "charged once" is a unique index on (identity, revision), a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -118,6 +118,16 @@ class Latest:
     def live(self) -> bool:
         """Whether the charge stands."""
         return self.revision % 2 == 0
+
+
+def standing_charges(postings: Iterable[Posting]) -> list[Charge]:
+    """Give the charges that are left when all postings are taken together, in the order of their first ones."""
+    last: dict[str, Posting] = {}
+    for posting in postings:
+        known = last.get(posting.charge.identity)
+        if known is None or posting.revision > known.revision:
+            last[posting.charge.identity] = posting
+    return [posting.charge for posting in last.values() if posting.sign > 0]
 
 
 def reconcile(desired: Mapping[str, Charge], latest: Mapping[str, Latest], now_unix_nano: int) -> list[Posting]:

@@ -58,6 +58,7 @@ class In(StrEnum):
     REQUEST_ID = "request_id"
     REQUEST_MODEL = "gen_ai.request.model"
     SEAT_TYPE = "anthropic.seat_type"
+    SERVICE_NAME = "service.name"
     SERVICE_VERSION = "service.version"
     SESSION_ID = "session.id"
     SKILL_NAME = "skill.name"

@@ -8,15 +8,16 @@ repetition and batching cannot change a balance (design §3.1).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spanledger.core.attribution import account_of
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices
+from spanledger.core.digest import digest_of
 from spanledger.core.posting import Charge, Price, Status
 from spanledger.core.rating import Rated, RatingInput, rate
 from spanledger.core.tariff import Unpriced
-from spanledger.core.usage import Evidence, UsageRecord
+from spanledger.core.usage import Evidence, Tokens, UsageRecord
 from spanledger.core.verdict import judge
 
 
@@ -62,8 +63,8 @@ class Settlement:
 
 def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) -> Settlement:
     """Settle one bucket: every log is charged at once; a span without a log is charged when its window has closed."""
-    logs = _best_by_identity(s for s in sightings if s.record.evidence is Evidence.LOG)
-    spans = _best_by_identity(s for s in sightings if s.record.evidence is Evidence.SPAN)
+    logs = standing_by_identity(s for s in sightings if s.record.evidence is Evidence.LOG)
+    spans = standing_by_identity(s for s in sightings if s.record.evidence is Evidence.SPAN)
     calls = {identity: identity for identity in (*logs, *spans)}
     if any(not s.record.request_id for s in sightings):
         calls.update(_pair_by_time(logs.values(), spans.values(), policy.join_tolerance_nano))
@@ -125,19 +126,47 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy) -> Charge:
     )
 
 
-def _best_by_identity(sightings: Iterable[Sighting]) -> dict[str, Sighting]:
-    """Of conflicting records of one call and signal keep one, by what they say and never by which came first."""
-    best: dict[str, Sighting] = {}
+def standing_by_identity(sightings: Iterable[Sighting]) -> dict[str, Sighting]:
+    """Of the records of each call in one signal give the one that stands, by what they say, never by which came first.
+
+    Records of one reply that was told in parts hold usage that grows: the most of each count stands, once.
+    """
+    several: dict[str, list[Sighting]] = {}
     for sighting in sightings:
-        known = best.get(sighting.record.identity)
-        if known is None or _fullness(sighting.record) > _fullness(known.record):
-            best[sighting.record.identity] = sighting
-    return best
+        several.setdefault(sighting.record.identity, []).append(sighting)
+    return {identity: same[0] if len(same) == 1 else _together(same) for identity, same in several.items()}
 
 
-def _fullness(record: UsageRecord) -> tuple[bool, int, int, str]:
-    tokens = record.tokens
-    return (tokens.cache_write_unspecified == 0, tokens.total, record.client_cost_picousd or 0, record.digest)
+def _together(sightings: Sequence[Sighting]) -> Sighting:
+    """What several records of one call and signal say together; a record of its own where none says it all."""
+    best = max(sightings, key=_fullness)
+    tokens = _most([sighting.record.tokens for sighting in sightings])
+    cost = max(
+        (s.record.client_cost_picousd for s in sightings if s.record.client_cost_picousd is not None), default=None
+    )
+    if (tokens, cost) == (best.record.tokens, best.record.client_cost_picousd):
+        return best
+    digest = digest_of(*sorted({sighting.record.digest for sighting in sightings}))
+    return replace(best, record=replace(best.record, tokens=tokens, client_cost_picousd=cost, digest=digest))
+
+
+def _fullness(sighting: Sighting) -> tuple[bool, bool, bool, int, int, int, str]:
+    told, tokens = sighting.record, sighting.record.tokens
+    whom = (bool(told.source.session_id), bool(told.source.user))
+    cost = told.client_cost_picousd or 0
+    return (*whom, tokens.cache_write_unspecified == 0, tokens.total, cost, told.time_unix_nano, told.digest)
+
+
+def _most(several: Sequence[Tokens]) -> Tokens:
+    """The most of each count; of cache writes the split that tells most of them apart."""
+    most = Tokens(*map(max, zip(*several, strict=True)))
+    split = max(several, key=lambda tokens: (tokens.cache_write - tokens.cache_write_unspecified, tokens))
+    written = max(tokens.cache_write for tokens in several)
+    return most._replace(
+        cache_write_5m=split.cache_write_5m,
+        cache_write_1h=split.cache_write_1h,
+        cache_write_unspecified=written - split.cache_write_5m - split.cache_write_1h,
+    )
 
 
 def _pair_by_time(logs: Iterable[Sighting], spans: Iterable[Sighting], tolerance_nano: int) -> dict[str, str]:

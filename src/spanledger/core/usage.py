@@ -113,7 +113,7 @@ class Source:
     """Who sent a record: what all records of a session share. Absent facts are empty strings.
 
     `labels` holds the allow-listed resource attributes as (label, value) pairs, in the order of the setting.
-    `resource_digest` identifies the whole OTLP resource.
+    `resource_digest` identifies the whole OTLP resource; `service` is its `service.name`.
     """
 
     session_id: str = ""
@@ -127,6 +127,7 @@ class Source:
     client_version: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     resource_digest: str = ""
+    service: str = ""
 
     @property
     def user(self) -> str:

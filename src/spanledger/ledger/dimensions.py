@@ -77,7 +77,7 @@ class Dimension(Generic[T]):
 
 _SENDER_COLUMNS = (
     *("session_id", "user_id", "user_email", "user_account_uuid", "organization_id", "plan", "seat_type"),
-    *("provider", "client_version", "labels", "resource_digest"),
+    *("provider", "client_version", "labels", "resource_digest", "service"),
 )
 _CALL_KIND_COLUMNS = (
     *("model", "query_class", "query_source", "speed", "effort"),
@@ -127,11 +127,13 @@ def _source_row(source: Source) -> Columns:
         source.client_version,
         pairs_to_text(source.labels),
         source.resource_digest,
+        source.service,
     )
 
 
 def _source(row: Columns) -> Source:
-    session_id, user_id, email, account, organization, plan, seat_type, provider, version, labels, resource = row
+    session_id, user_id, email, account, organization, plan, seat_type, provider, version, labels, *rest = row
+    resource, service = rest
     return Source(
         session_id=session_id,
         user_id=user_id,
@@ -144,6 +146,7 @@ def _source(row: Columns) -> Source:
         client_version=version,
         labels=pairs_from_text(labels),
         resource_digest=resource,
+        service=service,
     )
 
 

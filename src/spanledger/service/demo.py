@@ -16,7 +16,7 @@ from spanledger.core.batch import SpanData
 from spanledger.core.delivery import Encoding
 from spanledger.core.errors import SpanledgerError
 from spanledger.core.money import format_usd
-from spanledger.core.posting import Charge, Posting
+from spanledger.core.posting import Posting, standing_charges
 from spanledger.core.semconv import METRICS, Metric, Out, Quantity
 from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Signal
@@ -116,14 +116,8 @@ async def run_demo(
 
 def compare_with_clients(postings: Iterable[Posting]) -> list[Difference]:
     """Calls that the client prices otherwise than we do, summed by model and reason."""
-    standing: dict[str, Charge] = {}
-    for posting in postings:
-        if posting.sign > 0:
-            standing[posting.charge.identity] = posting.charge
-        else:
-            standing.pop(posting.charge.identity, None)
     sums: dict[tuple[str, str], tuple[int, int | None, int]] = {}
-    for charge in standing.values():
+    for charge in standing_charges(postings):
         client, ours = charge.client_cost_picousd, charge.cost_picousd
         if client is None or client == ours:
             continue

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Charge, Posting
 from spanledger.core.rating import RatingInput
-from spanledger.core.settling import Prices, Sighting
+from spanledger.core.settling import Prices, Sighting, standing_by_identity
 from spanledger.core.times import shown_time
-from spanledger.core.usage import TOKEN_CLASSES
+from spanledger.core.usage import TOKEN_CLASSES, Evidence
 from spanledger.core.verdict import Verdict, judge
 from spanledger.ledger.ledger import Ledger
 
@@ -74,8 +74,11 @@ def _judged(ledger: Ledger, prices: Prices, charge: Charge, sightings: list[Sigh
     """The verdict as posted, unless a residual explains what it could not; and the source of a client's error."""
     if charge.verdict is Verdict.UNEXPLAINED and aborted_attempts(ledger, charge):
         return Verdict.ABORTED_ATTEMPTS, ""
-    record = next((s.record for s in sightings if s.record.digest == charge.record_digest), None)
-    if record is None or record.client_cost_picousd is None:
+    logs = standing_by_identity(s for s in sightings if s.record.evidence is Evidence.LOG)
+    if charge.identity not in logs:
+        return charge.verdict, ""
+    record = logs[charge.identity].record
+    if record.client_cost_picousd is None:
         return charge.verdict, ""
     call = RatingInput(record.source.provider, record.model, charge.occurred_unix_nano, record.tokens, record.speed)
     judgement = judge(prices.book, prices.clients, record.source.client_version, call, record.client_cost_picousd)
@@ -97,6 +100,12 @@ def _signal(sighting: Sighting) -> Json:
         "signal": record.evidence.value,
         "time": shown_time(record.time_unix_nano),
         "received": shown_time(sighting.received_unix_nano),
+        "sender": {
+            "service": record.source.service,
+            "version": record.source.client_version,
+            "session_id": record.source.session_id,
+            "user": record.source.user,
+        },
         "model": record.model,
         "query_source": record.query_source,
         "speed": record.speed.value,
