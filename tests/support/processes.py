@@ -16,6 +16,7 @@ from support.serving import CENTURY_SECONDS
 
 READY = re.compile(r"spanledger ready: OTLP gRPC on (?P<grpc>\S+), HTTP on (?P<http>[^;]+); .*")
 _START_SECONDS = 30
+TESTS = Path(__file__).parent.parent
 COMMAND = Path(sys.executable).with_name("spanledger")
 
 
@@ -27,6 +28,10 @@ class Serving:
     ready_line: str
     addresses: Addresses
 
+    async def ready_again(self) -> Serving:
+        """Wait until the same process says that it is ready once more."""
+        return await _ready(self.process)
+
     async def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal and wait; the exit code and what stood on standard error."""
         self.process.send_signal(number)
@@ -35,10 +40,16 @@ class Serving:
         return self.process.returncode, err.decode()
 
 
-async def start_serve(ledger_path: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Serving:
-    """Start `spanledger serve` on free ports, with no join window and a short metric interval."""
+async def start_serve(
+    ledger_path: Path, *arguments: str, environ: Mapping[str, str] | None = None, kill_at: str | None = None
+) -> Serving:
+    """Start `spanledger serve` on free ports, with no join window and a short metric interval.
+
+    With `kill_at` it kills itself there; see `support.killed`.
+    """
+    command = (COMMAND,) if kill_at is None else (sys.executable, "-m", "support.killed", kill_at)
     process = await asyncio.create_subprocess_exec(
-        COMMAND,
+        *command,
         "serve",
         *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ledger", str(ledger_path), *arguments),
         env={
@@ -46,11 +57,16 @@ async def start_serve(ledger_path: Path, *arguments: str, environ: Mapping[str, 
             "SPANLEDGER_FORWARD__JOIN_WINDOW_SECONDS": "0",
             "SPANLEDGER_METRICS__INTERVAL_SECONDS": "0.1",
             "SPANLEDGER_SETTLE__CLOCK_SKEW_MAX_SECONDS": str(CENTURY_SECONDS),
+            "PYTHONPATH": str(TESTS),
             **(environ or {}),
         },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    return await _ready(process)
+
+
+async def _ready(process: asyncio.subprocess.Process) -> Serving:
     assert process.stdout is not None
     line = (await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)).decode().strip()
     match = READY.fullmatch(line)

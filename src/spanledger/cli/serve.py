@@ -40,10 +40,12 @@ def serve(
     settings = load_settings(config, os.environ, given)
     require_no_loop(settings)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    asyncio.run(_serve(settings))
+    while asyncio.run(_serve(settings)):
+        pass
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings) -> bool:
+    """Serve until a signal; True when the ledger was damaged and a new service must begin."""
     destinations = clients_for(settings)
     parts = assemble(settings, settings.ledger.path, forward=bool(destinations))
     service = Service(settings, parts, destinations)
@@ -54,9 +56,18 @@ async def _serve(settings: Settings) -> None:
     try:
         addresses = await service.start()
         typer.echo(_ready_line(settings, addresses))
-        await stopping.wait()
+        await _first(stopping, service.watch.damaged)
     finally:
         await service.stop()
+    return service.watch.damaged.is_set() and not stopping.is_set()
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait until one of some events is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
 
 
 def _ready_line(settings: Settings, addresses: Addresses) -> str:

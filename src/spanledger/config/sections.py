@@ -47,6 +47,9 @@ class Ledger(Section):
         default_factory=lambda: data_folder() / "ledger.db",
         description="The ledger file; by default in the user's data folder.",
     )
+    commit_wait_seconds: PositiveSeconds = Field(
+        default=8.0, description="How long a sender waits for the commit before it is told to try again."
+    )
 
 
 class Retry(Section):

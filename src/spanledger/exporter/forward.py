@@ -93,11 +93,12 @@ class Forwarder:
 
     async def _attempt(self, batch: Sequence[Payload]) -> Deferred | None:
         """Send a batch as one request. A refused batch is sent again payload by payload, to find the bad one."""
+        # Effect 5: the destination has the bytes. A kill before effect 6 sends the same bytes again: at least once.
         outcome = await self._client.export(batch[0].signal, b"".join(payload.body for payload in batch))
         match outcome:
             case Accepted(rejected=rejected):
                 self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, rejected)
-                await self._outbox.remove(batch)
+                await self._outbox.remove(batch)  # Effect 6: COMMIT. After it they are never sent again.
             case Refused(reason=reason):
                 return await self._single_out(batch, reason)
             case Deferred():

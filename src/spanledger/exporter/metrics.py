@@ -81,6 +81,7 @@ class MetricsExporter:
 
     async def export(self) -> bool:
         """Export once; True when the destination took it."""
+        # Effect 8: the destination has the sums. They are cumulative: a kill at any moment loses no amount.
         outcome = await self._client.export(Signal.METRICS, await self._collect())
         if not isinstance(outcome, Accepted):
             self._counters.add(Counter.METRIC_EXPORTS_FAILED)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
 from spanledger.core.errors import ConfigError
+from spanledger.ledger.damage import damage_mark, is_damaged, is_database, set_aside
+from spanledger.ledger.faults import Fault, fault_of
 
 BUSY_TIMEOUT_SECONDS = 10.0
 
@@ -19,8 +24,9 @@ class Database:
     WAL with `synchronous=FULL`: what a transaction committed survives a kill and a power failure.
     """
 
-    def __init__(self, connection: sqlite3.Connection, lock: sqlite3.Connection | None) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: sqlite3.Connection | None) -> None:
         self.connection = connection
+        self._path = path
         self._lock = lock
         self._on_rollback: list[Callable[[], None]] = []
 
@@ -28,7 +34,8 @@ class Database:
     def open(cls, path: Path, *, wait_seconds: float = BUSY_TIMEOUT_SECONDS) -> Database:
         """Open a ledger file, make it when missing, bring its schema up to date.
 
-        Waits a while for another process that is about to end, as in a rolling restart.
+        Waits a while for another process that is about to end, as in a rolling restart. A damaged file is set aside
+        under another name, never overwritten, and a new one is begun.
 
         Raises:
             ConfigError: not a ledger, made by a newer version, in use by another process, or not accessible.
@@ -39,24 +46,13 @@ class Database:
         except (OSError, sqlite3.Error) as error:
             raise ConfigError([f"ledger {path}: cannot be opened: {error}"]) from None
         try:
-            connection = _connect(path, BUSY_TIMEOUT_SECONDS)
-        except sqlite3.Error as error:
-            lock.close()
-            raise ConfigError([f"ledger {path}: cannot be opened: {error}"]) from None
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = OFF")
-            _migrate(connection, path)
-        except sqlite3.Error as error:
-            connection.close()
+            return cls(path, _sound_connection(path), lock)
+        except (OSError, sqlite3.Error) as error:
             lock.close()
             raise ConfigError([f"ledger {path}: cannot be used: {error}"]) from None
         except ConfigError:
-            connection.close()
             lock.close()
             raise
-        return cls(connection, lock)
 
     @classmethod
     def read(cls, path: Path) -> Database:
@@ -77,7 +73,11 @@ class Database:
         if version != len(_migrations()):
             connection.close()
             raise ConfigError([f"ledger {path}: has schema {version}, not this version's; open it with serve first"])
-        return cls(connection, None)
+        return cls(path, connection, None)
+
+    def mark_damaged(self) -> None:
+        """Note beside the file that reading or writing it failed as if it were damaged: the next start looks."""
+        damage_mark(self._path).touch()
 
     def close(self) -> None:
         """Close the connection and let another process have the ledger; what is committed stays."""
@@ -116,6 +116,35 @@ class Database:
         )
 
 
+def _sound_connection(path: Path) -> sqlite3.Connection:
+    """Connect to the file, or to a new one when it is damaged."""
+    if is_damaged(path):
+        set_aside(path, datetime.now(UTC))
+    try:
+        return _ready_connection(path)
+    except sqlite3.DatabaseError as error:
+        if fault_of(error) is not Fault.CORRUPT or not is_database(path):
+            raise  # what never was a database is somebody's other file
+        damage_mark(path).touch()
+        if not is_damaged(path):
+            raise
+    set_aside(path, datetime.now(UTC))
+    return _ready_connection(path)
+
+
+def _ready_connection(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, BUSY_TIMEOUT_SECONDS)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = OFF")
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None, check_same_thread=False)
 
@@ -133,10 +162,24 @@ def _lock(path: Path, wait_seconds: float) -> sqlite3.Connection:
         lock.close()
         if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
+        holder = _holder(path)
         raise ConfigError(
-            [f"ledger {path}: in use by another spanledger process; stop that one or choose another ledger.path"]
+            [f"ledger {path}: in use by another spanledger process{holder}; stop that or choose another ledger.path"]
         ) from None
+    _owner_file(path).write_text(f"{os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
     return lock
+
+
+def _owner_file(path: Path) -> Path:
+    """Says who holds the lock; for people, the lock itself is SQLite's."""
+    return path.with_name(f"{path.name}.owner")
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f" ({_owner_file(path).read_text(encoding='utf-8').strip()})"
+    except OSError:
+        return ""
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -122,8 +122,12 @@ class Pipeline:
         self._reconciler = Reconciler(ledger, options.policy)
 
     def accept(self, group: Sequence[Prepared], now_unix_nano: int) -> Accepted:
-        """Make a group of deliveries durable: evidence, postings, control points and outbox in one transaction."""
+        """Make a group of deliveries durable: evidence, postings, control points and outbox in one transaction.
+
+        The effects of the whole service are numbered where they happen, each with what a kill before it leaves.
+        """
         records = [record for prepared in group for record in prepared.usage if record is not None]
+        # Effect 1: the transaction is written, not yet committed. A kill leaves nothing of it; no sender has an answer.
         with self._ledger.transaction():
             evidence = self._ledger.evidence.of_buckets({record.bucket for record in records})
             known = frozenset(evidence)
@@ -139,6 +143,8 @@ class Pipeline:
             for prepared in group:
                 self._ledger.control.add(prepared.points, now_unix_nano)
             dropped = sum(self._put_in_outbox(prepared, settled, now_unix_nano) for prepared in group)
+            # Effect 2: COMMIT and its fsync, on leaving this block. A kill before it leaves nothing, as after effect 1;
+            # after it the group is booked though no sender knows: one that sends again sends duplicates.
         return Accepted(tuple(map(_receipt, group)), len(records) - len(fresh), dropped)
 
     def advance(self, now_unix_nano: int) -> bool:
@@ -156,6 +162,8 @@ class Pipeline:
                 evidence = self._ledger.evidence.of_buckets(buckets)
                 settled = self._settle(evidence, now_unix_nano, known=frozenset(evidence))
                 self._ledger.outbox.seal(payload, self._enriched(prepared, settled))
+            # Effect 4: COMMIT. A kill before it leaves everything as due as it was: the same evidence gives the same
+            # postings and the same sealed bytes at the next start.
             return self._reconciler.advance(self._prices, now_unix_nano) or len(ripe) == _STEP_MAX
 
     def next_advance_unix_nano(self) -> int | None:
@@ -176,6 +184,8 @@ class Pipeline:
         totals = self._ledger.postings.totals(after_id=series.watermark, to_id=last_id)
         increments = series_increments(totals) | tally_increments(grown)
         with self._ledger.transaction():
+            # Effect 7: COMMIT of series and watermark together. A kill before it leaves both where they were, and the
+            # next fold adds the same postings: each is in the series once.
             self._ledger.tallies.fold()
             return series.add(increments, to_posting_id=last_id, now_unix_nano=now_unix_nano)
 
@@ -184,6 +194,7 @@ class Pipeline:
         if all(destination in state.primed_at for state in self._ledger.series.states()):
             return
         with self._ledger.transaction():
+            # Effect 9: COMMIT. A kill before it makes the series say 0 once more to a destination that heard just that.
             self._ledger.series.prime(destination)
 
     def expire(self, now_unix_nano: int) -> int:

@@ -26,6 +26,7 @@ from spanledger.receiver.http_server import HttpReceiver
 from spanledger.service.assembly import Parts
 from spanledger.service.destinations import NamedClient
 from spanledger.service.gauges import readers, readings
+from spanledger.service.ledger_watch import LedgerWatch
 from spanledger.service.pipeline import Accepted
 from spanledger.service.worker import LedgerWorker
 from spanledger.telemetry import Counter, Counters
@@ -54,9 +55,17 @@ class Service:
 
     def __init__(self, settings: Settings, parts: Parts, destinations: Sequence[NamedClient]) -> None:
         self.counters = Counters()
+        self.watch = LedgerWatch(self.counters, parts.ledger.database.mark_damaged)
         self._settings = settings
         self._parts = parts
-        self._worker = LedgerWorker(parts.pipeline, parts.meter, time.time_ns, self._on_accepted, self._on_failed)
+        self._worker = LedgerWorker(
+            parts.pipeline,
+            parts.meter,
+            time.time_ns,
+            self._on_accepted,
+            self.watch.failed,
+            wait_max_seconds=settings.ledger.commit_wait_seconds,
+        )
         self._readers = readers(parts.ledger, [destination.name for destination in destinations])
         self._forwarders = [self._payload_forwarder(to) for to in destinations if to.signals]
         metrics = [self._metrics_exporter(to) for to in destinations if to.cost_metrics]
@@ -117,15 +126,21 @@ class Service:
         for part in self._senders:
             part.stop()
         await self._end_tasks()
-        await self.settle()
-        try:
-            await asyncio.wait_for(self.flush(), self._settings.forward.flush_timeout_seconds)
-        except TimeoutError:
-            LOGGER.warning("not everything could be sent before the stop; it waits in the ledger for the next start")
+        await self._send_the_rest()
         await self._worker.stop()
         for destination in self._destinations:
             await destination.client.close()
         self._parts.ledger.close()
+
+    async def _send_the_rest(self) -> None:
+        """Settle and send what is ready, as far as ledger and destinations let it; what is left waits in the ledger."""
+        try:
+            await self.settle()
+            await asyncio.wait_for(self.flush(), self._settings.forward.flush_timeout_seconds)
+        except TimeoutError:
+            LOGGER.warning("not everything could be sent before the stop; it waits in the ledger for the next start")
+        except Exception as error:  # noqa: BLE001 - a ledger that cannot be written must not keep us from stopping
+            self.watch.failed(error)
 
     async def _end_tasks(self) -> None:
         """Let what is under way end, but no longer than a flush may take; a cut export stays in the outbox."""
@@ -140,7 +155,7 @@ class Service:
             try:
                 return await work()
             except Exception as error:  # noqa: BLE001 - whatever it was, the service goes on
-                self._on_failed(error)
+                self.watch.failed(error)
             try:
                 await asyncio.wait_for(self._stopping.wait(), _RECOVERY_PAUSE_SECONDS)
             except TimeoutError:
@@ -172,12 +187,9 @@ class Service:
         self.counters.add(Counter.PAYLOADS_EXPIRED, self._parts.pipeline.expire(time.time_ns()))
 
     def _on_accepted(self, accepted: Accepted) -> None:
+        self.watch.succeeded()
         self.counters.add(Counter.DUPLICATES, accepted.duplicates)
         self.counters.add(Counter.PAYLOADS_NOT_FORWARDED, accepted.not_forwarded)
-
-    def _on_failed(self, error: Exception) -> None:
-        self.counters.add(Counter.COMMITS_FAILED)
-        LOGGER.error("the ledger could not be written; nothing was acknowledged, it is tried again", exc_info=error)
 
     def _notify(self) -> None:
         for forwarder in self._forwarders:

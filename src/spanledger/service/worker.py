@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from spanledger.core.delivery import Delivery, Receipt
 from spanledger.core.errors import RetryableError
 from spanledger.core.metering import Meter
+from spanledger.ledger.faults import fault_of
 from spanledger.service.pipeline import Accepted, Pipeline, Prepared, prepare
 
 T = TypeVar("T")
@@ -20,6 +21,8 @@ GROUP_RECORDS_MAX = 4_096
 """Records that one transaction takes at most, so that no sender waits long for its answer."""
 
 RETRY_AFTER_SECONDS = 2.0
+
+_WAITED_TOO_LONG = "not durable yet: the ledger is behind; it may be booked later, sending it again does no harm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,10 @@ class _Job:
 class LedgerWorker:
     """Owns the pipeline's thread. `consume` books deliveries in groups; `run` does any other work on that thread.
 
-    A failure to write (disk full, file gone) fails the deliveries of the group as retryable, and the next group tries
-    again: nothing is acknowledged that is not durable.
+    One commit, one fsync, serves every delivery that came while the one before it was written. A failure to write
+    (disk full, file gone) fails the deliveries of the group as retryable, and the next group tries again: nothing is
+    acknowledged that is not durable. Who waits longer than `wait_max_seconds` is told to try again although the
+    delivery may still be booked: refusing it would lose it, and sending it again is a duplicate.
     """
 
     def __init__(
@@ -48,9 +53,12 @@ class LedgerWorker:
         clock: Callable[[], int],
         on_accepted: Callable[[Accepted], None],
         on_failed: Callable[[Exception], None],
+        *,
+        wait_max_seconds: float | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._meter = meter
+        self._wait_max_seconds = wait_max_seconds
         self._clock = clock
         self._on_accepted = on_accepted
         self._on_failed = on_failed
@@ -64,7 +72,12 @@ class LedgerWorker:
         prepared = prepare(delivery, self._meter)
         done: asyncio.Future[Receipt] = self._loop.create_future()
         self._queue.put(_Booking(prepared, done))
-        return await done
+        # Effect 3: the answer. A kill before it leaves the delivery booked or not, as of effect 2.
+        try:
+            return await asyncio.wait_for(asyncio.shield(done), self._wait_max_seconds)
+        except TimeoutError:
+            done.add_done_callback(_look_at)
+            raise RetryableError(_WAITED_TOO_LONG, retry_after_seconds=RETRY_AFTER_SECONDS) from None
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do work on the ledger's thread and give its result."""
@@ -112,13 +125,18 @@ class LedgerWorker:
         self._answer([(b.done, receipt) for b, receipt in zip(bookings, accepted.receipts, strict=True)])
 
     def _book_alone(self, bookings: Sequence[_Booking], error: Exception) -> None:
-        """Try the deliveries of a failed group one by one, so that a bad one takes no other along."""
-        if len(bookings) > 1:
+        """Try the deliveries of a failed group one by one, so that a bad one takes no other along.
+
+        Where the disk is at fault all would fail alike, and none is tried.
+        """
+        fault = fault_of(error)
+        if len(bookings) > 1 and fault is None:
             for booking in bookings:
                 self._book([booking])
             return
         self._on_failed(error)
-        refusal = RetryableError(f"not durable: {error}", retry_after_seconds=RETRY_AFTER_SECONDS)
+        why = "not durable" if fault is None else f"not durable: {fault.advice}"
+        refusal = RetryableError(why, retry_after_seconds=RETRY_AFTER_SECONDS)
         self._answer([(booking.done, refusal) for booking in bookings])
 
     def _do(self, job: _Job) -> None:
@@ -132,6 +150,12 @@ class LedgerWorker:
     def _answer(self, answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
         """Hand results over to the event loop, all of a group at once."""
         self._loop.call_soon_threadsafe(_resolve, answers)
+
+
+def _look_at(done: asyncio.Future[Receipt]) -> None:
+    """Take notice of an answer that nobody waits for any more; failures are told by `on_failed`."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _resolve(answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:

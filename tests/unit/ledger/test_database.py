@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_ledger_has_one_writer_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     first = Database.open(path)
-    with pytest.raises(ConfigError, match="in use by another spanledger process"):
+    with pytest.raises(ConfigError, match=rf"in use by another spanledger process \({os.getpid()} on .+\); stop that"):
         Database.open(path, wait_seconds=0)
     with sqlite3.connect(path) as reader:
         assert reader.execute("SELECT count(*) FROM posting").fetchone() == (0,)

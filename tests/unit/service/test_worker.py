@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +22,7 @@ S01 = [body.delivery for body in read_folder(CAPTURES / "s01_single_prompt")]
 
 
 class FailingPipeline:
-    """The real pipeline, but commits that hold a chosen body fail as a full disk would."""
+    """The real pipeline, but commits that hold a chosen body fail by a mistake of ours."""
 
     def __init__(self, parts: Parts, poison: bytes) -> None:
         self._pipeline = parts.pipeline
@@ -32,7 +32,7 @@ class FailingPipeline:
     def accept(self, group: Sequence[Prepared], now_unix_nano: int) -> Accepted:
         self.groups.append(len(group))
         if any(prepared.body == self._poison for prepared in group):
-            raise sqlite3.OperationalError("database or disk is full")
+            raise ZeroDivisionError
         return self._pipeline.accept(group, now_unix_nano)
 
 
@@ -62,13 +62,13 @@ def test_deliveries_that_come_together_are_booked_and_answered(parts: Parts) -> 
     parts.ledger.close()
 
 
-def test_a_full_disk_is_a_retry_and_spoils_no_neighbour(parts: Parts) -> None:
+def test_a_delivery_that_fails_by_itself_is_a_retry_and_spoils_no_neighbour(parts: Parts) -> None:
     poison = Delivery(Signal.LOGS, Encoding.PROTOBUF, b"\x0a\x00")
     pipeline = FailingPipeline(parts, poison.body)
     results, failed = consume_all(parts, pipeline, [S01[0], poison, *S01[1:]])
     refused = results.pop(1)
     assert isinstance(refused, RetryableError)
-    assert "database or disk is full" in str(refused)
+    assert str(refused) == "not durable"
     assert refused.retry_after_seconds > 0
     assert results == [Receipt()] * len(S01)
     assert len(failed) == 1
@@ -93,4 +93,32 @@ def test_work_on_the_thread_gives_its_result_or_its_error(parts: Parts) -> None:
         await worker.stop()
 
     asyncio.run(run())
+    parts.ledger.close()
+
+
+def test_who_waits_too_long_is_told_to_send_again_and_is_booked_all_the_same(parts: Parts) -> None:
+    entered, held = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        held.wait()
+
+    async def run() -> list[object]:
+        failed: list[Exception] = []
+        worker = LedgerWorker(
+            parts.pipeline, parts.meter, lambda: 10**18, lambda _: None, failed.append, wait_max_seconds=0.01
+        )
+        holding = asyncio.create_task(worker.run(hold))
+        await asyncio.to_thread(entered.wait)
+        results = await asyncio.gather(*map(worker.consume, S01), return_exceptions=True)
+        held.set()
+        await holding
+        await worker.stop()
+        assert failed == []
+        return results
+
+    results = asyncio.run(run())
+    assert {type(result) for result in results} == {RetryableError}
+    assert "sending it again does no harm" in str(results[0])
+    assert parts.ledger.report().requests == 1
     parts.ledger.close()

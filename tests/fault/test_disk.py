@@ -1,0 +1,182 @@
+"""Faults of the ledger's disk: a clear state, an answer that makes senders try again, recovery without a person."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from spanledger.core.delivery import Delivery
+from spanledger.core.errors import ConfigError
+from spanledger.exporter.client import Accepted, Deferred, Destination
+from spanledger.exporter.grpc_client import GrpcClient
+from spanledger.exporter.http_client import HttpClient
+from spanledger.ledger.damage import damage_mark
+from spanledger.ledger.database import Database
+from spanledger.ledger.faults import Fault
+from support.processes import start_serve
+from support.replaying import read_folder, replay_folders
+from support.serving import Running, Transport, running, send, standing
+from support.splitting import protobuf_body
+from support.truth import CAPTURES
+
+FOLDER = CAPTURES / "s03_subagent"
+Setting = Callable[[sqlite3.Connection], None]
+
+
+def deliveries() -> list[Delivery]:
+    return [body.delivery for body in read_folder(FOLDER)]
+
+
+def no_room(connection: sqlite3.Connection) -> None:
+    """SQLite itself then says FULL, as it does when the disk is."""
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def room(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA max_page_count = 1000000")
+
+
+def read_only(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA query_only = ON")
+
+
+def writable(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA query_only = OFF")
+
+
+async def set_on_the_ledgers_thread(up: Running, setting: Setting) -> None:
+    connection = up.service._parts.ledger.database.connection
+    await up.service._worker.run(lambda: setting(connection))
+
+
+@pytest.mark.parametrize(
+    ("fault", "fail", "mend"), [(Fault.FULL, no_room, room), (Fault.READ_ONLY, read_only, writable)]
+)
+def test_a_disk_that_takes_nothing_loses_nothing_and_recovers_by_itself(
+    fault: Fault, fail: Setting, mend: Setting, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reference = replay_folders([FOLDER], tmp_path / "reference.db")
+
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db") as up:
+            first, *rest = deliveries()
+            await send(Transport.GRPC, up.addresses, [first])
+            await set_on_the_ledgers_thread(up, fail)
+            refused = []
+            for client in (GrpcClient, HttpClient):
+                sender = client(
+                    Destination(f"http://{up.addresses.grpc if client is GrpcClient else up.addresses.http}")
+                )
+                while not isinstance(outcome := await sender.export(rest[0].signal, protobuf_body(rest[0])), Deferred):
+                    assert outcome == Accepted()  # a page or two may still be free
+                    rest.append(rest.pop(0))
+                refused.append(outcome)
+                await sender.close()
+            assert up.service.watch.fault is fault
+            for outcome in refused:
+                assert outcome.retry_after_seconds == 2.0
+                assert fault.advice in outcome.reason
+                assert str(tmp_path) not in outcome.reason
+            await set_on_the_ledgers_thread(up, mend)
+            await send(Transport.HTTP_PROTOBUF, up.addresses, deliveries())
+            assert up.service.watch.fault is None
+            await up.service.rest()
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(run())
+    assert standing(tmp_path / "ledger.db").balances == reference.balances
+    assert caplog.text.count(fault.advice) == 1  # told once, not at each failure
+    assert caplog.text.count("the ledger is written again") == 1
+
+
+def test_a_ledger_that_another_program_holds_is_busy_and_then_written(tmp_path: Path) -> None:
+    reference = replay_folders([FOLDER], tmp_path / "reference.db")
+
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db") as up:
+            await set_on_the_ledgers_thread(
+                up, lambda connection: connection.execute("PRAGMA busy_timeout = 1") and None
+            )
+            sender = GrpcClient(Destination(f"http://{up.addresses.grpc}"))
+            with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                first = deliveries()[0]
+                assert isinstance(await sender.export(first.signal, protobuf_body(first)), Deferred)
+                assert up.service.watch.fault is Fault.BUSY
+            await sender.close()
+            await send(Transport.GRPC, up.addresses, deliveries())
+            assert up.service.watch.fault is None
+            await up.service.rest()
+
+    asyncio.run(run())
+    assert standing(tmp_path / "ledger.db").balances == reference.balances
+
+
+def spoil(path: Path) -> bytes:
+    """Overwrite every page but the first with junk; gives what the file then holds."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\x55" * (size - 4096))
+    return path.read_bytes()
+
+
+def test_a_damaged_ledger_is_set_aside_while_the_service_goes_on(tmp_path: Path) -> None:
+    reference = replay_folders([FOLDER], tmp_path / "reference.db")
+    ledger_path = tmp_path / "ledger.db"
+    at_once = {"SPANLEDGER_SETTLE__RESIDUAL_WAIT_SECONDS": "0"}
+
+    async def run() -> tuple[bytes, str]:
+        first = await start_serve(ledger_path, environ=at_once)
+        await send(Transport.GRPC, first.addresses, deliveries()[:3])
+        assert (await first.end(signal.SIGTERM))[0] == 0
+        spoilt = spoil(ledger_path)
+        again = await start_serve(ledger_path, environ=at_once)
+        sender = HttpClient(Destination(f"http://{again.addresses.http}"))
+        for delivery in deliveries():
+            while await sender.export(delivery.signal, protobuf_body(delivery)) != Accepted():
+                # The service has begun anew, on ports of its own choice.
+                again = await again.ready_again()
+                await sender.close()
+                sender = HttpClient(Destination(f"http://{again.addresses.http}"))
+        await sender.close()
+        code, said = await again.end(signal.SIGTERM)
+        assert code == 0
+        return spoilt, said
+
+    spoilt, said = asyncio.run(run())
+    (aside,) = [path for path in tmp_path.iterdir() if ".damaged-" in path.name and path.name.endswith("Z")]
+    assert aside.read_bytes()[4096:] == spoilt[4096:]
+    assert str(aside) in said
+    assert not damage_mark(ledger_path).exists()
+    left, meant = standing(ledger_path).figures.report, reference.figures.report
+    assert (left.cost_picousd, left.requests, left.groups) == (meant.cost_picousd, meant.requests, meant.groups)
+
+
+def test_a_mark_of_damage_on_a_whole_file_is_taken_off(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    first = Database.open(path)
+    with first.transaction():
+        first.set_meta("key", "value")
+    first.mark_damaged()
+    first.close()
+    second = Database.open(path)
+    assert second.meta("key") == "value"
+    assert not damage_mark(path).exists()
+    second.close()
+
+
+def test_a_file_that_never_was_a_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("somebody's notes, in the place of a ledger by mistake\n" * 100)
+    with pytest.raises(ConfigError, match=r"notes\.txt: cannot be used"):
+        Database.open(path)
+    assert path.read_text().startswith("somebody's notes")

@@ -1,0 +1,134 @@
+"""`kill -9` just before every numbered effect: nothing acknowledged is lost, nothing is counted twice.
+
+The numbers are those of the comments "Effect N" in the source; a kill before N is one after N - 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import spanledger
+from spanledger.core.delivery import Delivery
+from spanledger.core.semconv import Metric
+from spanledger.core.usage import Signal
+from spanledger.exporter.client import Accepted, Destination
+from spanledger.exporter.grpc_client import GrpcClient
+from spanledger.ledger.ledger import Ledger
+from spanledger.service.pipeline import prepare
+from spanledger.service.sink import OtlpSink
+from support.processes import start_serve
+from support.replaying import open_parts, read_folder, replay_folders
+from support.serving import Transport, send, standing
+from support.splitting import protobuf_body, record_names
+from support.truth import CAPTURES
+
+FOLDERS = [CAPTURES / name for name in ("s03_subagent", "s06c_auto_mode_classifier")]
+TIMEOUT_SECONDS = 60
+AT_ONCE = {"SPANLEDGER_SETTLE__RESIDUAL_WAIT_SECONDS": "0"}
+OUTBOX, SERIES = "spanledger.ledger.outbox:OutboxStore", "spanledger.ledger.series:SeriesStore"
+WORKER, FORWARDER = "spanledger.service.worker:LedgerWorker", "spanledger.exporter.forward:Forwarder"
+METRICS = "spanledger.exporter.metrics:MetricsExporter"
+
+BEFORE = {
+    1: f"{WORKER}._book:5",
+    2: f"{OUTBOX}.add:9",
+    3: f"{WORKER}._answer:12",
+    4: "spanledger.service.reconciliation:Reconciler.advance:1",
+    5: f"{FORWARDER}._attempt:1",
+    6: f"{OUTBOX}.remove:1",
+    7: f"{SERIES}.add:1",
+    8: f"{METRICS}.export:3",
+    9: f"{SERIES}.prime:1",
+}
+"""Method that begins just before the effect, and the call of it that is killed."""
+
+
+def deliveries() -> list[Delivery]:
+    return [body.delivery for folder in FOLDERS for body in read_folder(folder)]
+
+
+async def send_until_dead(address: str, work: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+    """Send one after the other until the service is gone; what it acknowledged, and the rest."""
+    client = GrpcClient(Destination(f"http://{address}", timeout_seconds=10))
+    acknowledged: list[Delivery] = []
+    for delivery in work:
+        if await client.export(delivery.signal, protobuf_body(delivery)) != Accepted():
+            break
+        acknowledged.append(delivery)
+    await client.close()
+    return acknowledged, list(work[len(acknowledged) :])
+
+
+def test_every_numbered_effect_of_the_source_is_killed_before() -> None:
+    source = "".join(path.read_text() for path in Path(spanledger.__file__).parent.rglob("*.py"))
+    assert sorted(set(map(int, re.findall(r"# Effect (\d+):", source)))) == sorted(BEFORE)
+
+
+@pytest.mark.parametrize("effect", BEFORE)
+def test_a_sender_that_tries_again_is_charged_once(effect: int, tmp_path: Path) -> None:
+    reference = replay_folders(FOLDERS, tmp_path / "reference.db")
+    ledger_path = tmp_path / "ledger.db"
+
+    async def run() -> OtlpSink:
+        sink = OtlpSink()
+        await sink.start()
+        to_sink = ("--otlp-endpoint", sink.grpc_endpoint)
+        dying = await start_serve(ledger_path, *to_sink, environ=AT_ONCE, kill_at=BEFORE[effect])
+        _, rest = await send_until_dead(dying.addresses.grpc, deliveries())
+        assert await asyncio.wait_for(dying.process.wait(), TIMEOUT_SECONDS) == -signal.SIGKILL
+        again = await start_serve(ledger_path, *to_sink, environ=AT_ONCE)
+        await send(Transport.GRPC, again.addresses, rest)
+        await sink.wait_for(
+            lambda: sink.metric_totals()[Metric.COST] == reference.figures.report.cost_picousd, TIMEOUT_SECONDS
+        )
+        assert (await again.end(signal.SIGTERM))[0] == 0
+        await sink.stop()
+        return sink
+
+    sink = asyncio.run(run())
+    left = standing(ledger_path)
+    assert left.problems == []
+    assert left.balances == reference.balances
+    assert sink.metric_totals() == left.figures.metrics
+    assert names(deliveries()) - forwarded(sink) == set()
+
+
+@pytest.mark.parametrize("effect", [2, 3, 6])
+def test_what_was_acknowledged_is_there_for_a_sender_that_never_tries_again(effect: int, tmp_path: Path) -> None:
+    """Claude Code over gRPC: what got no answer is gone, what got one is booked and, when it can be, forwarded."""
+    ledger_path = tmp_path / "ledger.db"
+
+    async def run() -> tuple[list[Delivery], OtlpSink]:
+        sink = OtlpSink()
+        await sink.start()
+        to_sink = ("--otlp-endpoint", sink.grpc_endpoint)
+        dying = await start_serve(ledger_path, *to_sink, environ=AT_ONCE, kill_at=BEFORE[effect])
+        acknowledged, _ = await send_until_dead(dying.addresses.grpc, deliveries())
+        assert await asyncio.wait_for(dying.process.wait(), TIMEOUT_SECONDS) == -signal.SIGKILL
+        again = await start_serve(ledger_path, *to_sink, environ=AT_ONCE)
+        assert (await again.end(signal.SIGTERM))[0] == 0
+        await sink.stop()
+        return acknowledged, sink
+
+    acknowledged, sink = asyncio.run(run())
+    assert acknowledged
+    assert names(acknowledged) - forwarded(sink) == set()
+    meter = open_parts(tmp_path / "meter.db").meter
+    told = {r.identity for d in acknowledged for r in prepare(d, meter).usage if r is not None}
+    ledger = Ledger.read(ledger_path)
+    assert {identity for identity in told if not ledger.evidence.named(identity)} == set()
+    ledger.close()
+
+
+def names(sent: Sequence[Delivery]) -> set[str]:
+    return {name for delivery in sent for name in record_names(delivery.signal, protobuf_body(delivery))}
+
+
+def forwarded(sink: OtlpSink) -> set[str]:
+    return {name for signal in Signal for body in sink.bodies[signal] for name in record_names(signal, body)}
