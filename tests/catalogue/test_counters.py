@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spanledger.core.delivery import Delivery
+from spanledger.core.posting import Status
 from spanledger.core.semconv import Metric
 from spanledger.exporter.metrics import metrics_body
 from spanledger.otlp.encode import decode_sums
@@ -120,6 +121,42 @@ def test_k28_delta_and_cumulative_say_the_same(tmp_path: Path) -> None:
                     books.take(delivery, at=NOW + 20 * MINUTE)
                 books.rest()
                 assert books.cost_usd == "0.09", (name, order)  # 4 + 5 calls of a cent
+
+
+@pytest.mark.parametrize(("version", "cost_usd"), [("2.1.213", "0.02"), ("2.1.214", "0.028")])
+def test_k30_sums_that_count_a_reply_again_for_each_frame(version: str, cost_usd: str, tmp_path: Path) -> None:
+    """Claude Code before 2.1.214: a reply with usage in two frames is in the sums twice. Wrong: double."""
+    client = Client(version=version)
+    # Two calls of a cent. An extra frame of one held its input and reads, and half of its output:
+    # 1,000 x 4 + 100 x 20 + 10,000 x 0.2 = 8,000 micro-USD more in the sums.
+    held = Usage(3_000, 500, 30_000)
+    with open_books(tmp_path / "ledger.db") as books:
+        books.take(*(client.log(f"req_{n}", MODEL, USAGE, cost_usd=CENT) for n in range(2)))
+        books.take(client.sums(MODEL, held, 0.028, start=NOW - SECOND, end=NOW + SECOND), at=NOW + SECOND).rest()
+        # From 2.1.214 on the same is an attempt that was cut, and was served.
+        assert books.cost_usd == cost_usd
+
+
+def test_k30_a_pair_of_events_that_differ_by_a_frame(tmp_path: Path) -> None:
+    """The same in two records of one reply: the larger one is not trusted. Wrong: double."""
+    pair = [USAGE, Usage(2_000, 300, 20_000)]
+    for version, cost_usd in (("2.1.197", "0.01"), ("2.1.330", "0.018")):
+        for order in (pair, pair[::-1]):
+            with open_books(tmp_path / f"{version}{order[0].input}.db") as books:
+                books.take(*(Client(version=version).log("req_1", MODEL, usage) for usage in order)).rest()
+                # A newer client's larger record is what the reply had grown to: 2,000 x 4 + 300 x 20 + 20,000 x 0.2
+                assert (books.cost_usd, len(books.calls)) == (cost_usd, 1)
+
+
+def test_k30_what_only_such_sums_hold_is_not_final(tmp_path: Path) -> None:
+    """A lost call of an old client is charged, but its figure is marked: it may be too high."""
+    client = Client(version="2.1.213")
+    held = Usage(1_700, 300, 10_500)  # the call of a cent, and 700 x 4 + 100 x 20 + 500 x 0.2 = 4,900 micro-USD
+    with open_books(tmp_path / "ledger.db") as books:
+        books.take(client.log("req_1", MODEL, USAGE, cost_usd=CENT))
+        books.take(client.sums(MODEL, held, 0.0149, start=NOW - SECOND, end=NOW + SECOND), at=NOW + SECOND).rest()
+        assert books.cost_usd == "0.0149"
+        assert [charge.status for charge in books.residuals] == [Status.PROVISIONAL]
 
 
 def test_k43_a_counter_that_counted_once_is_said_again_ten_minutes_later(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge, standing_charges
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Evidence, Signal
+from spanledger.service.assembly import policy_of
 from spanledger.service.audit import Figures, audit
 from spanledger.service.explanation import Explanation, explain
 from spanledger.service.pipeline import prepare
@@ -25,6 +26,7 @@ class Books:
     """One ledger with default settings. Time is what the deliveries say, and only moves on."""
 
     def __init__(self, path: Path, settings: Settings | None) -> None:
+        self.settings = settings or Settings()
         self.parts = open_parts(path, settings=settings)
         self.ledger = self.parts.ledger
         self.now_unix_nano = 0
@@ -80,7 +82,7 @@ class Books:
         return self.figures.metrics[metric]
 
     def explain(self, name: str) -> Explanation:
-        found = explain(self.ledger, list_prices(), name)
+        found = explain(self.ledger, list_prices(), policy_of(self.settings, list_prices()), name)
         assert found is not None
         return found
 

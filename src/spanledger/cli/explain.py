@@ -28,6 +28,7 @@ from spanledger.core.settling import Prices
 from spanledger.core.times import shown_time
 from spanledger.core.usage import TOKEN_CLASSES
 from spanledger.ledger.ledger import Ledger
+from spanledger.service.assembly import policy_of
 from spanledger.service.explanation import Explanation
 from spanledger.service.explanation import explain as explain_call
 from spanledger.service.session_report import Part, SessionReport, report_session
@@ -48,7 +49,10 @@ def explain(
     """
     settings = load_settings(config, offline_environment(), {})
     prices = Prices(load_price_book(settings.prices.layers), load_client_prices())
-    found = _read(ledger or settings.ledger.path, lambda opened: explain_call(opened, prices, request_id))
+    found = _read(
+        ledger or settings.ledger.path,
+        lambda opened: explain_call(opened, prices, policy_of(settings, prices), request_id),
+    )
     if found is None:
         _not_found(f"no call {request_id!r} in the ledger")
     elif as_json:

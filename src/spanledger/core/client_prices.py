@@ -27,20 +27,35 @@ class Origin(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Erratum:
-    """A known error of some client versions (from inclusive, until exclusive) for one model, with its source."""
+class VersionRange:
+    """Client versions from one on (inclusive) until another (exclusive)."""
 
+    since: tuple[int, ...] = ()
+    until: tuple[int, ...] | None = None
+
+    def holds(self, client_version: str) -> bool:
+        """Whether a version, such as `2.1.330`, lies in the range; what is no version does not."""
+        version = version_of(client_version)
+        return bool(version) and self.since <= version and (self.until is None or version < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Erratum:
+    """A known error of some client versions for one model, with its source."""
+
+    versions: VersionRange
     model: str
     citation: str
-    from_version: tuple[int, ...] = ()
-    until_version: tuple[int, ...] | None = None
     factor: Fraction = Fraction(1)
     priced_as: str = ""
 
-    def concerns(self, version: tuple[int, ...], model: str) -> bool:
-        """Whether a version makes this error with a model."""
-        before_end = self.until_version is None or version < self.until_version
-        return model == self.model and self.from_version <= version and before_end
+
+@dataclass(frozen=True, slots=True)
+class CountingErratum:
+    """A known error of some client versions in their token counts (`core.recounts`), with its source."""
+
+    versions: VersionRange
+    citation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +94,14 @@ class ClientPricing:
 
 
 class ClientPrices:
-    """Everything known of how clients price: own tables by version, errata. Beside them every client has the list."""
+    """Everything known of how clients price and count: own tables by version, errata. Beside them all have the list."""
 
-    def __init__(self, tables: Mapping[str, PriceBook], errata: Sequence[Erratum]) -> None:
+    def __init__(
+        self, tables: Mapping[str, PriceBook], errata: Sequence[Erratum], counting: Sequence[CountingErratum] = ()
+    ) -> None:
         self._tables = dict(tables)
         self._errata = tuple(errata)
+        self.counting = tuple(counting)
 
     def ways(self, book: PriceBook, client_version: str, model: str) -> tuple[ClientPricing, ...]:
         """Ways in which a version may price a model: by list, by its own table, by a known error. In this order."""
@@ -91,13 +109,12 @@ class ClientPrices:
         table = self._tables.get(client_version)
         if table is not None:
             found.append(ClientPricing(Origin.TABLE, table, f"the price table of Claude Code {client_version}"))
-        version = version_of(client_version)
         prices = book.resolve(model).prices
-        if version and prices is not None:
+        if prices is not None:
             found.extend(
                 ClientPricing(Origin.ERRATUM, book, erratum.citation, erratum.priced_as, erratum.factor)
                 for erratum in self._errata
-                if erratum.concerns(version, prices.id)
+                if erratum.model == prices.id and erratum.versions.holds(client_version)
             )
         return tuple(found)
 

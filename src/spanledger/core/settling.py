@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 
 from spanledger.core.attribution import account_of
 from spanledger.core.book import PriceBook
-from spanledger.core.client_prices import ClientPrices
+from spanledger.core.client_prices import ClientPrices, VersionRange
+from spanledger.core.control import Counts
 from spanledger.core.digest import digest_of
 from spanledger.core.posting import Charge, Price, Status
 from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.recounts import may_be_recounts
 from spanledger.core.tariff import Unpriced
 from spanledger.core.usage import Evidence, Tokens, UsageRecord
 from spanledger.core.verdict import judge
@@ -35,13 +37,19 @@ class Policy:
 
     A span waits `join_window` for its log. Without a request id, a log and a span are one call when the log's time and
     the span's end are within `join_tolerance`. A client's clock that is off by more than `clock_skew_max` is not used.
-    What came is held against the client's sums `residual_wait` later.
+    What came is held against the client's sums `residual_wait` later. The records and sums of `recounting` versions may
+    hold a reply more than once.
     """
 
     join_window_nano: int
     join_tolerance_nano: int
     clock_skew_max_nano: int
     residual_wait_nano: int = 0
+    recounting: tuple[VersionRange, ...] = ()
+
+    def recounts(self, client_version: str) -> bool:
+        """Whether a version counts a streamed reply again for each further frame of usage."""
+        return any(versions.holds(client_version) for versions in self.recounting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +71,8 @@ class Settlement:
 
 def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) -> Settlement:
     """Settle one bucket: every log is charged at once; a span without a log is charged when its window has closed."""
-    logs = standing_by_identity(s for s in sightings if s.record.evidence is Evidence.LOG)
-    spans = standing_by_identity(s for s in sightings if s.record.evidence is Evidence.SPAN)
+    logs = standing_by_identity((s for s in sightings if s.record.evidence is Evidence.LOG), policy)
+    spans = standing_by_identity((s for s in sightings if s.record.evidence is Evidence.SPAN), policy)
     calls = {identity: identity for identity in (*logs, *spans)}
     if any(not s.record.request_id for s in sightings):
         calls.update(_pair_by_time(logs.values(), spans.values(), policy.join_tolerance_nano))
@@ -126,19 +134,21 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy) -> Charge:
     )
 
 
-def standing_by_identity(sightings: Iterable[Sighting]) -> dict[str, Sighting]:
+def standing_by_identity(sightings: Iterable[Sighting], policy: Policy) -> dict[str, Sighting]:
     """Of the records of each call in one signal give the one that stands, by what they say, never by which came first.
 
-    Records of one reply that was told in parts hold usage that grows: the most of each count stands, once.
+    Records of one reply that was told in parts hold usage that grows: the most of each count stands, once. A record
+    that may hold another one and extra frames of it does not stand.
     """
     several: dict[str, list[Sighting]] = {}
     for sighting in sightings:
         several.setdefault(sighting.record.identity, []).append(sighting)
-    return {identity: same[0] if len(same) == 1 else _together(same) for identity, same in several.items()}
+    return {identity: same[0] if len(same) == 1 else _together(same, policy) for identity, same in several.items()}
 
 
-def _together(sightings: Sequence[Sighting]) -> Sighting:
+def _together(several: Sequence[Sighting], policy: Policy) -> Sighting:
     """What several records of one call and signal say together; a record of its own where none says it all."""
+    sightings = [one for one in several if not _holds_another(one, several, policy)]
     best = max(sightings, key=_fullness)
     tokens = _most([sighting.record.tokens for sighting in sightings])
     cost = max(
@@ -148,6 +158,14 @@ def _together(sightings: Sequence[Sighting]) -> Sighting:
         return best
     digest = digest_of(*sorted({sighting.record.digest for sighting in sightings}))
     return replace(best, record=replace(best.record, tokens=tokens, client_cost_picousd=cost, digest=digest))
+
+
+def _holds_another(sighting: Sighting, several: Sequence[Sighting], policy: Policy) -> bool:
+    if not policy.recounts(sighting.record.source.client_version):
+        return False
+    counts = Counts.of(sighting.record.tokens)
+    others = (Counts.of(other.record.tokens) for other in several)
+    return any(may_be_recounts(counts.minus(other), [other]) for other in others)
 
 
 def _fullness(sighting: Sighting) -> tuple[bool, bool, bool, int, int, int, str]:

@@ -47,7 +47,7 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
     ledger = Ledger.open(ledger_path, max_series=settings.metrics.max_series)
     meter = Meter(settings.metrics.resource_labels)
     options = Options(
-        policy_of(settings),
+        policy_of(settings, prices),
         routes_of(settings) if forward else (),
         OutboxLimits(settings.forward.outbox_max_bytes, _nano(settings.forward.outbox_max_age_seconds)),
         settings.attributes.gen_ai_cost,
@@ -61,13 +61,14 @@ def routes_of(settings: Settings) -> tuple[Route, ...]:
     return more if more and not settings.exporter.is_set else (Route(DEFAULT_DESTINATION), *more)
 
 
-def policy_of(settings: Settings) -> Policy:
-    """Settings of settling in the pipeline's unit."""
+def policy_of(settings: Settings, prices: Prices) -> Policy:
+    """Settings of settling in the pipeline's unit, and what is known of clients that count too much."""
     return Policy(
         join_window_nano=_nano(settings.forward.join_window_seconds),
         join_tolerance_nano=_nano(settings.settle.join_tolerance_seconds),
         clock_skew_max_nano=_nano(settings.settle.clock_skew_max_seconds),
         residual_wait_nano=_nano(settings.settle.residual_wait_seconds),
+        recounting=tuple(erratum.versions for erratum in prices.clients.counting),
     )
 
 

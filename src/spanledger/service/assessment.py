@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from spanledger.core.posting import Charge, Status
+from spanledger.core.recounts import may_be_recounts
 from spanledger.core.residual import Alias, Leftover, ModelNames, leftovers
 from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for, held
@@ -57,11 +58,13 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
     long = [long_writes(leftover, prices) for leftover in left]
     residuals: dict[str, Residual] = {}
     for leftover, writes in zip(left, long, strict=True):
-        if any(leftover.counts):
+        if any(leftover.counts) and not _is_recount(leftover, policy):
             start, end = leftover.start_unix_nano, leftover.end_unix_nano
             received = ledger.control.received_unix_nano(senders, start, end)
             occurred = held(end, received, policy.clock_skew_max_nano)
             charge = residual_charge(leftover, writes, prices.book, aliases, occurred)
+            if policy.recounts(leftover.source.client_version) and charge.status is not Status.UNPRICED:
+                charge = replace(charge, status=Status.PROVISIONAL)
             residuals[charge.identity] = Residual(charge, leftover)
     return Assessment(stretch, residuals, _shares(long), aliases, frozenset(found - known))
 
@@ -81,6 +84,12 @@ def refined(
     if share is not None:
         tokens, is_certain = with_long_writes(record.tokens, share.long), share.is_certain
     return replace(charge, tokens=tokens, status=Status.EXACT if is_certain else Status.PROVISIONAL)
+
+
+def _is_recount(leftover: Leftover, policy: Policy) -> bool:
+    """Whether what is left of a line may be extra frames of its calls, which nobody served."""
+    calls = [call.counts for call in leftover.calls]
+    return policy.recounts(leftover.source.client_version) and may_be_recounts(leftover.counts, calls)
 
 
 def _shares(several: Iterable[LongWrites]) -> dict[str, WriteShare]:

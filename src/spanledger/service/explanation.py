@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Charge, Posting
 from spanledger.core.rating import RatingInput
-from spanledger.core.settling import Prices, Sighting, standing_by_identity
+from spanledger.core.settling import Policy, Prices, Sighting, standing_by_identity
 from spanledger.core.times import shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Evidence
 from spanledger.core.verdict import Verdict, judge
@@ -42,7 +42,7 @@ class Explanation:
         }
 
 
-def explain(ledger: Ledger, prices: Prices, name: str) -> Explanation | None:
+def explain(ledger: Ledger, prices: Prices, policy: Policy, name: str) -> Explanation | None:
     """Explain the call with a request id, or the identity of one without; None when the ledger has no record of it."""
     sightings = sorted(ledger.evidence.named(name), key=lambda s: (s.record.evidence, s.received_unix_nano))
     identities = sorted({sighting.record.identity for sighting in sightings} | {name})
@@ -52,7 +52,7 @@ def explain(ledger: Ledger, prices: Prices, name: str) -> Explanation | None:
     latest = ledger.postings.latest(identities)
     standing = [known.charge for known in latest.values() if known.live]
     charge = standing[0] if standing else None
-    verdict, citation = (None, "") if charge is None else _judged(ledger, prices, charge, sightings)
+    verdict, citation = (None, "") if charge is None else _judged(ledger, prices, policy, charge, sightings)
     return Explanation(name, tuple(sightings), postings, charge, verdict, citation)
 
 
@@ -70,11 +70,13 @@ def aborted_attempts(ledger: Ledger, charge: Charge) -> bool:
     )
 
 
-def _judged(ledger: Ledger, prices: Prices, charge: Charge, sightings: list[Sighting]) -> tuple[Verdict | None, str]:
+def _judged(
+    ledger: Ledger, prices: Prices, policy: Policy, charge: Charge, sightings: list[Sighting]
+) -> tuple[Verdict | None, str]:
     """The verdict as posted, unless a residual explains what it could not; and the source of a client's error."""
     if charge.verdict is Verdict.UNEXPLAINED and aborted_attempts(ledger, charge):
         return Verdict.ABORTED_ATTEMPTS, ""
-    logs = standing_by_identity(s for s in sightings if s.record.evidence is Evidence.LOG)
+    logs = standing_by_identity((s for s in sightings if s.record.evidence is Evidence.LOG), policy)
     if charge.identity not in logs:
         return charge.verdict, ""
     record = logs[charge.identity].record
