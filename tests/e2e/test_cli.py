@@ -49,7 +49,8 @@ def test_replay_into_a_ledger_adds_up_and_counts_duplicates_of_the_run(tmp_path:
     ledger = tmp_path / "ledger.db"
     first = json.loads(run("replay", S01, "--ledger", ledger, "--json").stdout)
     again = json.loads(run("replay", S01, "--ledger", ledger, "--json").stdout)
-    assert again["duplicates"] == 2 * first["requests"]
+    assert again["duplicates"] == again["metrics"].pop("spanledger.duplicates") == 2 * first["requests"]
+    assert first["metrics"].pop("spanledger.duplicates") == 0
     assert {**again, "duplicates": 0} == first
     both = json.loads(run("replay", CAPTURES / "s03_subagent", "--ledger", ledger, "--json").stdout)
     assert both["requests"] > first["requests"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery
 from spanledger.core.posting import Posting
+from spanledger.core.semconv import Metric
 from spanledger.core.settling import Prices
 from spanledger.service.assembly import Parts, assemble, load_prices
 from spanledger.service.audit import Figures, audit
@@ -39,7 +40,7 @@ class Replayed:
             report.cost_picousd,
             self.figures.client_cost_picousd,
             report.unpriced_requests,
-            self.figures.metrics,
+            {metric: total for metric, total in self.figures.metrics.items() if metric is not Metric.DUPLICATES},
             groups,
         )
 

@@ -8,12 +8,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spanledger.core.semconv import UNALLOCATED, UNKNOWN
-from spanledger.core.usage import Basis, Provider, QueryClass, Source, Speed
+from spanledger.core.usage import Basis, Evidence, Provider, QueryClass, Source, Speed, UsageRecord
+
+RESIDUAL_PURPOSE = "residual"
 
 _USAGE_BASED_SEAT = "usage_based"
 _INCLUDED_SEATS = frozenset({"premium", "standard"})
 _PERSONAL_PLANS = frozenset({"pro", "max"})
 _ORGANIZATION_PLANS = frozenset({"team", "enterprise"})
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a call was made for, as its record says; '' where it does not."""
+
+    query_source: str = ""
+    effort: str = ""
+    agent_name: str = ""
+    skill_name: str = ""
+    mcp_server_name: str = ""
+
+    @classmethod
+    def of(cls, record: UsageRecord) -> Purpose:
+        """Purpose of a recorded call."""
+        return cls(
+            query_source=record.query_source,
+            effort=record.effort,
+            agent_name=record.agent_name,
+            skill_name=record.skill_name,
+            mcp_server_name=record.mcp_server_name,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +57,27 @@ class Account:
     speed: Speed
     client_version: str
     labels: tuple[tuple[str, str], ...]
+    purpose: Purpose = Purpose()
+
+    def label(self, name: str) -> str:
+        """Value of an allow-listed label; `unallocated` when the sender did not say."""
+        return dict(self.labels).get(name, UNALLOCATED)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Allow-listed labels that the sender did not say."""
+        return tuple(label for label, value in self.labels if value == UNALLOCATED)
 
 
-def account_of(source: Source, *, model: str, served_model: str, query_class: QueryClass, speed: Speed) -> Account:
+def account_of(
+    source: Source,
+    *,
+    model: str,
+    served_model: str,
+    query_class: QueryClass,
+    speed: Speed,
+    purpose: Purpose = Purpose(),
+) -> Account:
     """Say who and what usage is booked under."""
     return Account(
         basis=basis_of(source),
@@ -47,7 +89,20 @@ def account_of(source: Source, *, model: str, served_model: str, query_class: Qu
         speed=speed,
         client_version=source.client_version or UNKNOWN,
         labels=labels_of(source),
+        purpose=purpose,
     )
+
+
+def purpose_name(account: Account, evidence: Evidence) -> str:
+    """Name what usage was for: compaction and each other kind of background work under its own name.
+
+    `residual` is usage that only the client's sums know of: no record says what it was for.
+    """
+    if evidence is Evidence.METRIC:
+        return RESIDUAL_PURPOSE
+    if account.query_class is QueryClass.AUXILIARY:
+        return account.purpose.query_source or account.query_class
+    return account.query_class
 
 
 def labels_of(source: Source) -> tuple[tuple[str, str], ...]:

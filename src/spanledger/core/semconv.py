@@ -212,6 +212,16 @@ class Metric(StrEnum):
     CLIENT_COST_ADJUSTMENT = "spanledger.cost.client.adjustment"
     TOKENS_ADJUSTMENT = "spanledger.tokens.adjustment"
     REQUESTS_ADJUSTMENT = "spanledger.requests.adjustment"
+    PURPOSE_COST = "spanledger.purpose.cost"
+    PURPOSE_COST_ADJUSTMENT = "spanledger.purpose.cost.adjustment"
+    UNPRICED_REQUESTS = "spanledger.unpriced_requests"
+    UNPRICED_REQUESTS_ADJUSTMENT = "spanledger.unpriced_requests.adjustment"
+    UNPRICED_TOKENS = "spanledger.unpriced_tokens"
+    UNPRICED_TOKENS_ADJUSTMENT = "spanledger.unpriced_tokens.adjustment"
+    UNALLOCATED_COST = "spanledger.unallocated.cost"
+    UNALLOCATED_COST_ADJUSTMENT = "spanledger.unallocated.cost.adjustment"
+    CLIENT_GAP = "spanledger.client_gap"
+    DUPLICATES = "spanledger.duplicates"
     SESSIONS = "spanledger.sessions"
     LINES_OF_CODE = "spanledger.lines_of_code"
     COMMITS = "spanledger.commits"
@@ -226,6 +236,10 @@ ADJUSTMENT_OF: dict[Metric, Metric] = {
     Metric.CLIENT_COST: Metric.CLIENT_COST_ADJUSTMENT,
     Metric.TOKENS: Metric.TOKENS_ADJUSTMENT,
     Metric.REQUESTS: Metric.REQUESTS_ADJUSTMENT,
+    Metric.PURPOSE_COST: Metric.PURPOSE_COST_ADJUSTMENT,
+    Metric.UNPRICED_REQUESTS: Metric.UNPRICED_REQUESTS_ADJUSTMENT,
+    Metric.UNPRICED_TOKENS: Metric.UNPRICED_TOKENS_ADJUSTMENT,
+    Metric.UNALLOCATED_COST: Metric.UNALLOCATED_COST_ADJUSTMENT,
 }
 """The twin that takes a metric's corrections. Every total that we show is series + adjustment."""
 
@@ -249,6 +263,7 @@ class MetricSpec:
     description: str
 
 
+_UNPRICED = ("model", "provider", "unpriced_reason")
 _CALL = ("basis", "model", "provider", "query_class", "speed")
 
 _SERIES: tuple[MetricSpec, ...] = (
@@ -273,6 +288,65 @@ _SERIES: tuple[MetricSpec, ...] = (
         True,
         "Model calls, each once.",
     ),
+    MetricSpec(
+        Metric.PURPOSE_COST,
+        "USD",
+        Quantity.MONEY,
+        True,
+        ("basis", "purpose", "agent", "skill", "mcp_server"),
+        True,
+        "Cost by what calls were for: `main`, `subagent`, each kind of background work by its name (`compact`, ...), "
+        "`residual` where only the client's sums tell. `none` where a call had no agent, skill or MCP server.",
+    ),
+    MetricSpec(
+        Metric.UNPRICED_REQUESTS,
+        "{request}",
+        Quantity.COUNT,
+        True,
+        _UNPRICED,
+        True,
+        "Model calls without a price, and why; what they cost is not in any cost.",
+    ),
+    MetricSpec(
+        Metric.UNPRICED_TOKENS,
+        "{token}",
+        Quantity.COUNT,
+        True,
+        _UNPRICED,
+        True,
+        "Tokens without a price: of calls, and of what only the client's sums hold.",
+    ),
+    MetricSpec(
+        Metric.UNALLOCATED_COST,
+        "USD",
+        Quantity.MONEY,
+        True,
+        ("basis", "missing"),
+        False,
+        "Cost whose sender leaves out allow-listed labels; `missing` lists them (`cost_center,team`), so that no cost "
+        "is in two series.",
+    ),
+)
+
+_GAP = MetricSpec(
+    Metric.CLIENT_GAP,
+    "USD",
+    Quantity.MONEY,
+    False,
+    ("client_version", "verdict"),
+    False,
+    "Our price minus the client's figure, over priced calls that have one, by the reason for the difference; "
+    "corrections included.",
+)
+
+_DUPLICATES = MetricSpec(
+    Metric.DUPLICATES,
+    "{record}",
+    Quantity.COUNT,
+    True,
+    ("signal",),
+    True,
+    "Records of calls that had come before, by signal; none is charged again.",
 )
 
 
@@ -318,7 +392,9 @@ def _adjustment(spec: MetricSpec) -> MetricSpec:
     )
 
 
-METRICS: dict[Metric, MetricSpec] = {spec.name: spec for spec in (*_SERIES, *map(_adjustment, _SERIES), *_ACTIVITY)}
+METRICS: dict[Metric, MetricSpec] = {
+    spec.name: spec for spec in (*_SERIES, *map(_adjustment, _SERIES), _GAP, _DUPLICATES, *_ACTIVITY)
+}
 """Every cumulative metric, adjustment twins included."""
 
 TOTALS: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric not in ADJUSTED_BY)
@@ -389,6 +465,9 @@ DEFAULT_RESOURCE_LABELS: dict[str, str] = {"team.id": "team", "department": "dep
 
 UNALLOCATED = "unallocated"
 """Value of a resource label when the sender does not say."""
+
+NONE = "none"
+"""Value of a label of a call that had no such thing: no agent, skill or MCP server."""
 
 UNKNOWN = "unknown"
 """Value of `user` and of `client_version` when the sender does not say."""

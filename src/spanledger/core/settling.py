@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from spanledger.core.attribution import account_of
+from spanledger.core.attribution import Purpose, account_of
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, VersionRange
 from spanledger.core.control import Counts
@@ -125,6 +125,7 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy) -> Charge:
             served_model=record.model,
             query_class=record.query_class,
             speed=call.speed,
+            purpose=Purpose.of(record),
         ),
         price=price_of(book, outcome),
         tokens=call.tokens,

@@ -6,14 +6,16 @@ ledger knows.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spanledger.core.attribution import labels_of
 from spanledger.core.semconv import METRICS, Metric
-from spanledger.core.usage import Source
+from spanledger.core.usage import Evidence, Signal, Source, UsageRecord
 from spanledger.core.views import SeriesKey
+
+_SIGNALS = {Evidence.LOG: Signal.LOGS, Evidence.SPAN: Signal.TRACES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,14 @@ class TallyKey:
     source: Source
     metric: Metric
     labels: tuple[tuple[str, str], ...]
+
+
+def duplicate_tallies(repeated: Iterable[UsageRecord]) -> dict[TallyKey, int]:
+    """Count records of calls that had come before, by sender and signal."""
+    counts = Counter((record.source, _SIGNALS[record.evidence]) for record in repeated)
+    return {
+        TallyKey(source, Metric.DUPLICATES, (("signal", signal),)): count for (source, signal), count in counts.items()
+    }
 
 
 def tally_increments(grown: Iterable[tuple[TallyKey, int]]) -> dict[SeriesKey, int]:

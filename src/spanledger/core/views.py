@@ -6,17 +6,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from spanledger.core.attribution import Account
+from spanledger.core.attribution import Account, purpose_name
 from spanledger.core.posting import Price, Status
-from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, OVERFLOW_LABEL, UNALLOCATED, Metric
+from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, NONE, OVERFLOW_LABEL, Metric
 from spanledger.core.usage import TOKEN_CLASSES, Evidence, Tokens
+from spanledger.core.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostingTotal:
     """Sum of postings that share everything but the call. Charges taken back count negative.
 
-    `reason` is empty for first charges. `client_cost_picousd` sums what clients reported for these calls.
+    `reason` is empty for first charges. `client_cost_picousd` sums what clients reported for these calls; `verdict`
+    says why that figure is what it is, None without one.
     """
 
     account: Account
@@ -27,6 +29,7 @@ class PostingTotal:
     requests: int
     tokens: Tokens
     client_cost_picousd: int
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def series_increments(totals: Iterable[PostingTotal]) -> dict[SeriesKey, int]:
         for metric, labels, amount in _measures(total):
             if amount == 0:
                 continue
-            if total.reason:
+            if total.reason and metric in ADJUSTMENT_OF:
                 metric, labels = ADJUSTMENT_OF[metric], labels | {"reason": total.reason}
             increments[_series_key(metric, labels, total.account)] += amount
     return dict(increments)
@@ -85,10 +88,30 @@ def _measures(total: PostingTotal) -> Iterable[tuple[Metric, dict[str, str], int
     yield Metric.CLIENT_COST, client, total.client_cost_picousd
     amounts = total.price.amounts(total.tokens)
     if amounts is None:
+        why = {"model": account.model, "provider": account.provider, "unpriced_reason": total.price.unpriced_reason}
+        yield Metric.UNPRICED_REQUESTS, why, total.requests
+        yield Metric.UNPRICED_TOKENS, why, sum(total.tokens)
         return
     yield Metric.USER_COST, {"basis": account.basis, "user": account.user}, sum(amounts)
     for token_class, amount in zip(TOKEN_CLASSES, amounts, strict=True):
         yield Metric.COST, call | {"token_class": token_class}, amount
+    yield Metric.PURPOSE_COST, _purpose_labels(total), sum(amounts)
+    if account.missing:
+        yield Metric.UNALLOCATED_COST, {"basis": account.basis, "missing": ",".join(account.missing)}, sum(amounts)
+    if total.verdict is not None:
+        gap = {"client_version": account.client_version, "verdict": total.verdict}
+        yield Metric.CLIENT_GAP, gap, sum(amounts) - total.client_cost_picousd
+
+
+def _purpose_labels(total: PostingTotal) -> dict[str, str]:
+    account = total.account
+    return {
+        "basis": account.basis,
+        "purpose": purpose_name(account, total.evidence),
+        "agent": account.purpose.agent_name or NONE,
+        "skill": account.purpose.skill_name or NONE,
+        "mcp_server": account.purpose.mcp_server_name or NONE,
+    }
 
 
 def _series_key(metric: Metric, labels: dict[str, str], account: Account) -> SeriesKey:
@@ -118,7 +141,7 @@ class Group:
 GROUPINGS: dict[str, Callable[[PostingTotal], str]] = {
     "by_model": lambda total: total.account.model,
     "by_user": lambda total: total.account.user,
-    "by_team": lambda total: dict(total.account.labels).get("team", UNALLOCATED),
+    "by_team": lambda total: total.account.label("team"),
     "by_query_class": lambda total: total.account.query_class,
     "by_basis": lambda total: total.account.basis,
     "by_evidence": lambda total: total.evidence,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from spanledger.core.attribution import Account
+from spanledger.core.attribution import Account, Purpose
 from spanledger.core.posting import Price
 from spanledger.core.usage import Basis, Provider, QueryClass, Source, Speed
 from spanledger.ledger.database import Database
@@ -86,6 +86,7 @@ _CALL_KIND_COLUMNS = (
 _ACCOUNT_COLUMNS = (
     *("basis", "user", "provider", "model", "served_model"),
     *("query_class", "speed", "client_version", "labels"),
+    *("query_source", "effort", "agent_name", "skill_name", "mcp_server_name"),
 )
 _PRICE_COLUMNS = ("price_book", "price_row", "rates", "unpriced_reason", "unpriced_detail", "modifiers")
 
@@ -161,11 +162,16 @@ def _account_row(account: Account) -> Columns:
         account.speed.value,
         account.client_version,
         pairs_to_text(account.labels),
+        account.purpose.query_source,
+        account.purpose.effort,
+        account.purpose.agent_name,
+        account.purpose.skill_name,
+        account.purpose.mcp_server_name,
     )
 
 
 def _account(row: Columns) -> Account:
-    basis, user, provider, model, served_model, query_class, speed, client_version, labels = row
+    basis, user, provider, model, served_model, query_class, speed, client_version, labels, *purpose = row
     return Account(
         basis=Basis(basis),
         user=user,
@@ -176,6 +182,7 @@ def _account(row: Columns) -> Account:
         speed=Speed(speed),
         client_version=client_version,
         labels=pairs_from_text(labels),
+        purpose=Purpose(*purpose),
     )
 
 

@@ -39,9 +39,10 @@ SELECT
     sum(CASE WHEN evidence = 'metric' THEN 0 WHEN revision % 2 = 0 THEN 1 ELSE -1 END),
     sum(input), sum(output), sum(cache_read), sum(cache_write_5m), sum(cache_write_1h), sum(cache_write_unspecified),
     sum(web_search),
-    coalesce(sum(client_cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(client_cost_picousd % {PICO_PER_USD}), 0)
+    coalesce(sum(client_cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(client_cost_picousd % {PICO_PER_USD}), 0),
+    verdict
 FROM posting WHERE id > ? AND id <= ?
-GROUP BY account_id, price_id, status, evidence, reason
+GROUP BY account_id, price_id, status, evidence, reason, verdict
 """  # noqa: S608
 
 
@@ -138,7 +139,7 @@ class PostingStore:
 
     def _total(self, row: Sequence[Any]) -> PostingTotal:
         account_id, price_id, status, evidence, reason, requests, *figures = row
-        *tokens, client_whole, client_rest = figures
+        *tokens, client_whole, client_rest, verdict = figures
         return PostingTotal(
             account=self._accounts.value_of(account_id),
             price=self._prices.value_of(price_id),
@@ -148,4 +149,5 @@ class PostingStore:
             requests=requests,
             tokens=Tokens(*tokens),
             client_cost_picousd=client_whole * PICO_PER_USD + client_rest,
+            verdict=Verdict(verdict) if verdict else None,
         )

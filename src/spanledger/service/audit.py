@@ -65,6 +65,9 @@ def _disagreements(report: Report, ledger: Ledger, metrics: dict[Metric, int]) -
         "report, client cost": (Metric.CLIENT_COST, report.client_cost_picousd),
         "report, tokens": (Metric.TOKENS, tokens),
         "report, requests": (Metric.REQUESTS, report.requests),
+        "report, cost by purpose": (Metric.PURPOSE_COST, report.cost_picousd),
+        "report, unpriced requests": (Metric.UNPRICED_REQUESTS, report.unpriced_requests),
+        "report, unpriced tokens": (Metric.UNPRICED_TOKENS, report.unpriced_tokens),
         **{f"ledger, {metric.value}": (metric, total) for metric, total in ledger.tallies.totals().items()},
     }
     return [

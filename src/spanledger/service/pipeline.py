@@ -17,7 +17,7 @@ from spanledger.core.enrichment import attributes_for
 from spanledger.core.metering import Meter
 from spanledger.core.posting import Charge, Latest, reconcile
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for, settle
-from spanledger.core.tally import tally_increments
+from spanledger.core.tally import duplicate_tallies, tally_increments
 from spanledger.core.usage import ActivityPoint, ControlPoint, Problem, Signal, UsageRecord
 from spanledger.core.views import series_increments
 from spanledger.ledger.ledger import Ledger
@@ -131,7 +131,7 @@ class Pipeline:
         with self._ledger.transaction():
             evidence = self._ledger.evidence.of_buckets({record.bucket for record in records})
             known = frozenset(evidence)
-            fresh = _fresh(records, evidence, now_unix_nano)
+            fresh, repeated = _sift(records, evidence, now_unix_nano)
             self._ledger.evidence.add(fresh)
             for sighting in fresh:
                 evidence.setdefault(sighting.record.bucket, []).append(sighting)
@@ -139,13 +139,14 @@ class Pipeline:
             self._ledger.begin(now_unix_nano)
             self._reconciler.note((s.record for s in fresh), (p for one in group for p in one.points), now_unix_nano)
             activity = [point for prepared in group for point in prepared.activity]
+            self._ledger.tallies.add(duplicate_tallies(repeated))
             self._ledger.tallies.add_points(activity, self._ledger.began_unix_nano)
             for prepared in group:
                 self._ledger.control.add(prepared.points, now_unix_nano)
             dropped = sum(self._put_in_outbox(prepared, settled, now_unix_nano) for prepared in group)
             # Effect 2: COMMIT and its fsync, on leaving this block. A kill before it leaves nothing, as after effect 1;
             # after it the group is booked though no sender knows: one that sends again sends duplicates.
-        return Accepted(tuple(map(_receipt, group)), len(records) - len(fresh), dropped)
+        return Accepted(tuple(map(_receipt, group)), len(repeated), dropped)
 
     def advance(self, now_unix_nano: int) -> bool:
         """Post the spans whose window has closed, then seal the payloads that waited. True when there may be more."""
@@ -258,17 +259,20 @@ class Pipeline:
         return enrich(prepared.signal, prepared.body, additions) if additions else prepared.body
 
 
-def _fresh(
+def _sift(
     records: Iterable[UsageRecord], evidence: Mapping[str, Sequence[Sighting]], now_unix_nano: int
-) -> list[Sighting]:
-    """Records that are not in the evidence yet, each once."""
+) -> tuple[list[Sighting], list[UsageRecord]]:
+    """Tell records that are not in the evidence yet, each once, from those that are."""
     seen = {(s.record.evidence, s.record.digest) for sightings in evidence.values() for s in sightings}
     fresh: list[Sighting] = []
+    repeated: list[UsageRecord] = []
     for record in records:
-        if (record.evidence, record.digest) not in seen:
-            seen.add((record.evidence, record.digest))
-            fresh.append(Sighting(record, now_unix_nano))
-    return fresh
+        if (record.evidence, record.digest) in seen:
+            repeated.append(record)
+            continue
+        seen.add((record.evidence, record.digest))
+        fresh.append(Sighting(record, now_unix_nano))
+    return fresh, repeated
 
 
 def _stands(sighting: Sighting, latest: Mapping[str, Latest]) -> bool:
