@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports size docs docs-check golden bench ci clean
+.PHONY: help setup demo test collector test-collector lint format types imports size docs docs-check golden bench ci clean
 
 help: ## List the verbs
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make .venv with the command in .venv/bin/spanledger
 
@@ -24,6 +24,15 @@ demo: setup ## Send captured sessions through the service and check what comes o
 
 test: setup ## Run the tests (no network; under 5 minutes on two cores)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+
+collector: ## Build the Collector of collector-config/builder-config.yaml (ten minutes, once, outside the tree)
+	@tools/build_collector.sh
+
+test-collector: setup ## Run the tests with a real Collector, which is built first; without Go it says so
+	@otelcol="$$(nice tools/build_collector.sh)"; status=$$?; \
+	if [ $$status -eq 3 ]; then echo "SKIPPED: the tests with a real Collector"; exit 0; fi; \
+	[ $$status -eq 0 ] || exit $$status; \
+	OTELCOL="$$otelcol" $(BIN)/python -m pytest -q -m collector tests/collector
 
 lint: setup ## Check style and formatting
 	@$(BIN)/ruff check .
