@@ -58,7 +58,7 @@ def replay(
     _make_folder(out)
     with tempfile.TemporaryDirectory() as scratch:
         parts = assemble(settings, ledger or Path(scratch) / "ledger.db", forward=True)
-        run = Replay(parts.ledger, parts.pipeline, parts.meter, out)
+        run = Replay(parts.ledger, parts.pipeline, parts.meter, out, parts.redaction)
         try:
             figures = _run(run, folders)
         finally:

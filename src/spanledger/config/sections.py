@@ -14,6 +14,7 @@ from pydantic import Field
 from spanledger.config.destinations import Exporter, MoreExporter, Name
 from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section
 from spanledger.config.prices import Layers
+from spanledger.config.privacy import Privacy
 from spanledger.core.genai import InputTokens
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 
@@ -154,6 +155,7 @@ class Settings(Section):
     prices: Prices = Prices()
     attributes: Attributes = Attributes()
     sdk: Sdk = Sdk()
+    privacy: Privacy = Privacy()
 
 
 def data_folder() -> Path:

@@ -8,9 +8,11 @@ from pathlib import Path
 from spanledger.config.clients import load_client_prices
 from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.prices import load_price_book
+from spanledger.config.privacy import load_redaction
 from spanledger.config.sections import Settings
 from spanledger.core.delivery import Route
 from spanledger.core.metering import Meter
+from spanledger.core.redaction import Redaction
 from spanledger.core.settling import Policy, Prices
 from spanledger.core.times import NANO_PER_SECOND
 from spanledger.ledger.ledger import Ledger
@@ -25,6 +27,7 @@ class Parts:
     ledger: Ledger
     meter: Meter
     pipeline: Pipeline
+    redaction: Redaction | None = None
 
 
 def load_prices(settings: Settings) -> Prices:
@@ -44,6 +47,7 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
     """
     require_fast_protobuf()
     prices = prices or load_prices(settings)
+    redaction = load_redaction(settings.privacy)
     ledger = Ledger.open(ledger_path, max_series=settings.metrics.max_series)
     meter = Meter(settings.metrics.resource_labels)
     options = Options(
@@ -52,7 +56,7 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
         OutboxLimits(settings.forward.outbox_max_bytes, _nano(settings.forward.outbox_max_age_seconds)),
         settings.attributes.gen_ai_cost,
     )
-    return Parts(ledger, meter, Pipeline(ledger, prices, meter, options))
+    return Parts(ledger, meter, Pipeline(ledger, prices, meter, options), redaction)
 
 
 def routes_of(settings: Settings) -> tuple[Route, ...]:

@@ -16,6 +16,7 @@ from spanledger.core.delivery import Delivery, Encoding, Receipt, Route
 from spanledger.core.enrichment import attributes_for
 from spanledger.core.metering import Meter
 from spanledger.core.posting import Charge, Latest, reconcile
+from spanledger.core.redaction import Redaction
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for, settle
 from spanledger.core.tally import duplicate_tallies, tally_increments
 from spanledger.core.usage import ActivityPoint, ControlPoint, Problem, Signal, UsageRecord
@@ -24,6 +25,7 @@ from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.decode import decode
 from spanledger.otlp.enrich import enrich
 from spanledger.otlp.otlp_json import to_protobuf
+from spanledger.otlp.redact import redact
 from spanledger.service.reconciliation import Reconciler
 
 _STEP_MAX = 1_000
@@ -86,8 +88,8 @@ class _Settled:
         return self.charges.get(self.calls.get(record.identity, ""))
 
 
-def prepare(delivery: Delivery, meter: Meter) -> Prepared:
-    """Decode and meter a delivery.
+def prepare(delivery: Delivery, meter: Meter, redaction: Redaction | None = None) -> Prepared:
+    """Redact, decode and meter a delivery: nothing after this has seen what a rule drops.
 
     Raises:
         PermanentError: the body cannot be read.
@@ -97,6 +99,9 @@ def prepare(delivery: Delivery, meter: Meter) -> Prepared:
     if delivery.encoding is Encoding.JSON:
         converted = to_protobuf(delivery.signal, body)
         body, problems = converted.body, converted.problems
+    if redaction is not None:
+        redacted = redact(delivery.signal, body, redaction)
+        body, problems = redacted.body, (*problems, *redacted.problems)
     batch = decode(delivery.signal, body)
     metered = meter.meter(batch)
     return Prepared(

@@ -9,6 +9,7 @@ from pathlib import Path
 from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.core.errors import PermanentError
 from spanledger.core.metering import Meter
+from spanledger.core.redaction import Redaction
 from spanledger.core.usage import Signal
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.audit import Figures, audit
@@ -29,6 +30,7 @@ class Replay:
     pipeline: Pipeline
     meter: Meter
     out: Path | None = None
+    redaction: Redaction | None = None
     duplicates: int = 0
     problems: list[str] = field(default_factory=list)
     _now_unix_nano: int = 0
@@ -52,7 +54,7 @@ class Replay:
 
     def _feed(self, body: CapturedBody) -> None:
         try:
-            prepared = prepare(body.delivery, self.meter)
+            prepared = prepare(body.delivery, self.meter, self.redaction)
         except PermanentError as error:
             self.problems.append(f"{body.path}: {error}")
             return

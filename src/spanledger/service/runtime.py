@@ -64,6 +64,7 @@ class Service:
             time.time_ns,
             self._on_accepted,
             self.watch.failed,
+            redaction=parts.redaction,
             wait_max_seconds=settings.ledger.commit_wait_seconds,
         )
         self._readers = readers(parts.ledger, [destination.name for destination in destinations])

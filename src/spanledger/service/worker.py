@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from spanledger.core.delivery import Delivery, Receipt
 from spanledger.core.errors import RetryableError
 from spanledger.core.metering import Meter
+from spanledger.core.redaction import Redaction
 from spanledger.ledger.faults import fault_of
 from spanledger.service.pipeline import Accepted, Pipeline, Prepared, prepare
 
@@ -54,9 +55,11 @@ class LedgerWorker:
         on_accepted: Callable[[Accepted], None],
         on_failed: Callable[[Exception], None],
         *,
+        redaction: Redaction | None = None,
         wait_max_seconds: float | None = None,
     ) -> None:
         self._pipeline = pipeline
+        self._redaction = redaction
         self._meter = meter
         self._wait_max_seconds = wait_max_seconds
         self._clock = clock
@@ -69,7 +72,7 @@ class LedgerWorker:
 
     async def consume(self, delivery: Delivery) -> Receipt:
         """Make a delivery durable; see `core.delivery.Consumer`."""
-        prepared = prepare(delivery, self._meter)
+        prepared = prepare(delivery, self._meter, self._redaction)
         done: asyncio.Future[Receipt] = self._loop.create_future()
         self._queue.put(_Booking(prepared, done))
         # Effect 3: the answer. A kill before it leaves the delivery booked or not, as of effect 2.

@@ -1,0 +1,94 @@
+"""Redaction: what becomes of attributes that tell more of people and their work than cost needs.
+
+Applied before anything is kept: what a rule drops is never on disk, and a hashed identity is the same in the ledger,
+in metrics, in reports and in what is forwarded, so that cost still adds up by person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from spanledger.core.semconv import In
+
+IDENTITY_KEYS = ("user.email", "user.id", "user.account_uuid", "user.account_id")
+"""Attributes that name a person."""
+
+CONTENT_KEYS = (
+    *("prompt", "prompt_text", "user_prompt", "response", "body", "tool_input", "tool_parameters", "tool_result"),
+    *("full_command", "bash_command", "command", "content", "output", "error", "new_context", "system_prompt*"),
+)
+"""Attributes that hold text of prompts, replies, tools and raw bodies, where the client is told to send it."""
+
+PROTECTED_KEYS = frozenset(key.value for key in In) - frozenset(IDENTITY_KEYS)
+"""Attributes that cost is made of: no rule touches them, so totals never change."""
+
+DROPPED = "[dropped]"
+_HASH_DIGITS = 32
+_DECISIONS_MAX = 4_096
+
+
+class Action(StrEnum):
+    """What becomes of an attribute."""
+
+    KEEP = "keep"
+    HASH = "hash"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionRule:
+    """What becomes of attributes whose key matches one of some patterns (`*` and `?` as in file names).
+
+    With `matching` only the parts of a text value that match it are hashed or dropped.
+    """
+
+    keys: tuple[str, ...]
+    action: Action
+    matching: re.Pattern[str] | None = None
+
+    def concerns(self, key: str) -> bool:
+        """Whether the rule is about an attribute."""
+        return any(fnmatchcase(key, pattern) for pattern in self.keys)
+
+
+class Redaction:
+    """Rules in order, the first that concerns a key decides; what no rule concerns is kept."""
+
+    def __init__(self, rules: Sequence[RedactionRule], salt: bytes) -> None:
+        self._rules = tuple(rules)
+        self._salt = salt
+        self._decisions: dict[str, RedactionRule | None] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is ever changed."""
+        return all(rule.action is Action.KEEP for rule in self._rules)
+
+    def rule_for(self, key: str) -> RedactionRule | None:
+        """The rule that changes an attribute; None when it is kept. Decisions are remembered, a bounded number."""
+        if key in self._decisions:
+            return self._decisions[key]
+        rule = None if key in PROTECTED_KEYS else next((one for one in self._rules if one.concerns(key)), None)
+        if len(self._decisions) >= _DECISIONS_MAX:
+            self._decisions.clear()
+        self._decisions[key] = rule = None if rule is None or rule.action is Action.KEEP else rule
+        return rule
+
+    def hashed(self, text: str) -> str:
+        """Name a text in 32 hexadecimal digits: equal texts have equal names, which only the salt can lead back."""
+        return hmac.new(self._salt, text.encode(), hashlib.sha256).hexdigest()[:_HASH_DIGITS]
+
+    def redacted(self, rule: RedactionRule, text: str) -> str | None:
+        """A text as a rule leaves it; None when the attribute is dropped."""
+        if rule.matching is not None:
+            return rule.matching.sub(lambda match: self._part(rule.action, match[0]), text)
+        return None if rule.action is Action.DROP else self.hashed(text)
+
+    def _part(self, action: Action, part: str) -> str:
+        return DROPPED if action is Action.DROP else self.hashed(part)

@@ -1,0 +1,150 @@
+"""Redaction on the wire: attributes of every kind of record are hashed or dropped, all else stays byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from spanledger.core.errors import PermanentError
+from spanledger.core.redaction import Action, Redaction, RedactionRule
+from spanledger.core.usage import Problem, Signal
+from spanledger.otlp.wire import LENGTH_DELIMITED, WireField, fields, sized, varint
+
+_ATTRIBUTES = "attributes"
+"""Marks a field that holds KeyValue messages, in the tree of a request."""
+
+Tree = Mapping[int, "Tree | _Alone | str"]
+"""Fields of a message that lead to attributes, by number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """A part that is left out alone when it is not sound."""
+
+    tree: Tree
+
+
+# opentelemetry-proto 1.x; a field number never changes its meaning.
+_RESOURCE: Tree = {1: _ATTRIBUTES}
+_SCOPE: Tree = {3: _ATTRIBUTES}
+_SPAN: Tree = {9: _ATTRIBUTES, 11: {3: _ATTRIBUTES}, 13: {4: _ATTRIBUTES}}
+_LOG: Tree = {6: _ATTRIBUTES}
+_EXEMPLAR: Tree = {7: _ATTRIBUTES}
+_NUMBER: Tree = {1: {7: _ATTRIBUTES, 5: _EXEMPLAR}}
+_HISTOGRAM: Tree = {1: {9: _ATTRIBUTES, 8: _EXEMPLAR}}
+_EXPONENTIAL: Tree = {1: {1: _ATTRIBUTES, 11: _EXEMPLAR}}
+_SUMMARY: Tree = {1: {7: _ATTRIBUTES}}
+_METRIC: Tree = {5: _NUMBER, 7: _NUMBER, 9: _HISTOGRAM, 10: _EXPONENTIAL, 11: _SUMMARY, 12: _ATTRIBUTES}
+_RECORDS: Mapping[Signal, Tree] = {Signal.TRACES: _SPAN, Signal.LOGS: _LOG, Signal.METRICS: _METRIC}
+
+_NESTED = frozenset({"array_value", "kvlist_value"})
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """A request body after redaction, and the records that were left out because they cannot be read."""
+
+    body: bytes
+    problems: tuple[Problem, ...] = ()
+
+
+def redact(signal: Signal, body: bytes, redaction: Redaction) -> Redacted:
+    """Redact every attribute of a protobuf request body.
+
+    A record that cannot be read is left out, for nobody knows what it holds.
+
+    Raises:
+        PermanentError: the frame of the body is not sound.
+    """
+    walk = _Walk(redaction)
+    scopes: Tree = {1: _Alone(_SCOPE), 2: _Alone(_RECORDS[signal])}
+    return Redacted(walk.message(body, {1: {1: _Alone(_RESOURCE), 2: scopes}}), tuple(walk.problems))
+
+
+@dataclass(slots=True)
+class _Walk:
+    redaction: Redaction
+    problems: list[Problem] = field(default_factory=list)
+
+    def message(self, message: bytes, tree: Tree) -> bytes:
+        """Rewrite what a tree of fields leads to; the message itself when nothing changes."""
+        chunks: list[bytes] = []
+        done = 0
+        for one in fields(message):
+            below = tree.get(one.number)
+            if below is None or one.wire_type != LENGTH_DELIMITED:
+                continue
+            inner = message[one.value_start : one.end]
+            outer = self._below(inner, below)
+            if outer is not inner:
+                chunks += (message[done : one.start], _framed(one, outer))
+                done = one.end
+        return b"".join((*chunks, message[done:])) if chunks else message
+
+    def _below(self, inner: bytes, below: Tree | _Alone | str) -> bytes | None:
+        """The field's new content; None to leave it out."""
+        match below:
+            case str():
+                return self._attribute(inner)
+            case _Alone(tree):
+                try:
+                    return self.message(inner, tree)
+                except PermanentError as error:
+                    self.problems.append(Problem("bad_record", f"left out, for it cannot be redacted: {error}"))
+                    return None
+            case _:
+                return self.message(inner, below)
+
+    def _attribute(self, attribute: bytes) -> bytes | None:
+        """An attribute as the rules leave it; None when it is dropped."""
+        try:
+            pair = KeyValue.FromString(attribute)
+        except DecodeError as error:
+            raise PermanentError(f"an attribute is not sound: {error}") from None
+        rule = self.redaction.rule_for(pair.key)
+        if rule is None and pair.value.WhichOneof("value") not in _NESTED:
+            return attribute
+        before = pair.SerializeToString(deterministic=True)
+        if not self._keeps(pair.value, rule):
+            return None
+        after = pair.SerializeToString(deterministic=True)
+        return attribute if after == before else after
+
+    def _keeps(self, value: AnyValue, rule: RedactionRule | None) -> bool:
+        """Redact a value in place; False when the attribute is to be dropped.
+
+        A rule with a pattern, or none, goes down into lists and maps; keys of maps have rules of their own.
+        """
+        if rule is not None and rule.matching is None:
+            return self._replaces(value, rule)
+        match value.WhichOneof("value"):
+            case "kvlist_value":
+                pairs = value.kvlist_value.values
+                kept = [pair for pair in pairs if self._keeps(pair.value, self.redaction.rule_for(pair.key) or rule)]
+                del pairs[:]
+                pairs.extend(kept)
+            case "array_value":
+                for inner in value.array_value.values:
+                    self._keeps(inner, rule)
+            case "string_value" if rule is not None:
+                value.string_value = self.redaction.redacted(rule, value.string_value) or ""
+            case _:
+                pass
+        return True
+
+    def _replaces(self, value: AnyValue, rule: RedactionRule) -> bool:
+        """Hash a whole value, as the text that it is or is written as; False when the rule drops it."""
+        if rule.action is Action.DROP:
+            return False
+        is_text = value.WhichOneof("value") == "string_value"
+        text = value.string_value if is_text else value.SerializeToString(deterministic=True).hex()
+        value.string_value = self.redaction.hashed(text)
+        return True
+
+
+def _framed(one: WireField, content: bytes | None) -> bytes:
+    """A length-delimited field with other content; nothing when it is left out."""
+    return b"" if content is None else varint(one.number << 3 | LENGTH_DELIMITED) + sized(content)
