@@ -12,7 +12,7 @@ import pytest
 from spanledger.core.money import parse_usd
 from support.goldens import GAP_TABLE, gap_table, golden_path, golden_text
 from support.replaying import replay_folders
-from support.truth import CAPTURES, GAPS, METRIC_HOLDS_MORE, capture_folders, served
+from support.truth import CAPTURES, capture_folders, served
 
 FOLDERS = capture_folders()
 NAMES = [str(folder.relative_to(CAPTURES)) for folder in FOLDERS]
@@ -20,18 +20,16 @@ NAMES = [str(folder.relative_to(CAPTURES)) for folder in FOLDERS]
 
 def test_there_are_captures() -> None:
     assert len(FOLDERS) >= 24
-    assert GAPS.keys() <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in GAPS])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_ledger_holds_what_was_served_at_list_price(name: str, tmp_path: Path) -> None:
-    """The others need price modifiers; what they lack is in gaps.md."""
     folder = CAPTURES / name
     replayed = replay_folders([folder], tmp_path / "ledger.db")
     truth = served(folder)
+    assert truth.untold == []
     assert replayed.figures.report.cost_picousd == parse_usd(str(truth.cost_usd))
-    if name not in METRIC_HOLDS_MORE:  # a residual is tokens of no one knows how many requests
-        assert replayed.figures.report.requests == truth.requests
+    assert replayed.figures.report.requests == len(truth.recorded)
     assert replayed.figures.report.unpriced_requests == truth.unpriced_requests
     assert replayed.problems == []
 

@@ -8,7 +8,7 @@ from spanledger.core.money import format_usd, parse_usd
 from spanledger.core.posting import Posting
 from spanledger.core.usage import TOKEN_CLASSES
 from support.replaying import Replayed, replay_folders
-from support.truth import CAPTURES, GAPS, capture_folders, served
+from support.truth import CAPTURES, Served, capture_folders, served
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 GAP_TABLE = GOLDEN / "gaps.md"
@@ -38,7 +38,8 @@ def gap_table(scratch: Path) -> str:
     ]
     for number, folder in enumerate(capture_folders()):
         report = replay_folders([folder], scratch / f"{number}.db").figures.report
-        truth = parse_usd(str(served(folder).cost_usd))
+        what = served(folder)
+        truth = parse_usd(str(what.cost_usd))
         residual = report.groups["by_evidence"].get("metric")
         figures = (
             truth,
@@ -48,8 +49,19 @@ def gap_table(scratch: Path) -> str:
         )
         shown = " | ".join(map(format_usd, figures))
         name = folder.relative_to(CAPTURES)
-        rows.append(f"| {name} | {shown} | {report.unpriced_requests} | {GAPS.get(folder.name, '')} |")
+        rows.append(f"| {name} | {shown} | {report.unpriced_requests} | {_remarks(what)} |")
     return _GAP_HEAD + "\n".join(rows) + "\n"
+
+
+def _remarks(what: Served) -> str:
+    """What there is to say of a capture's requests: without a price, in the sums alone, in no signal."""
+    nameless = sorted({request.served for request in what.recorded if request.cost_usd is None})
+    remarks = [f"no price of {name}" for name in nameless]
+    if what.summed:
+        remarks.append(f"{len(what.summed)} cut or interrupted")
+    if what.untold:
+        remarks.append(f"{len(what.untold)} in no signal")
+    return "; ".join(remarks)
 
 
 _GAP_HEAD = """# What was served, and what the ledger says

@@ -1,69 +1,84 @@
-"""What was really served, priced by hand: the reference that the ledger is held against.
+"""What was really served, at list price: the reference that the ledger is held against.
 
-`truth.json` of a capture lists what the API served. Pricing here shares nothing with the product but the price file's
-numbers: Decimal arithmetic, models named one by one.
+`truth.json` of a capture lists what the API served. A completed request counts in full. A reply that was cut or
+interrupted counts as far as the client had seen it, which only its token sums tell; one that broke off by an error
+event is billed nowhere. What no signal tells of is `untold`: served, but beyond any receiver.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from spanledger.core.batch import PointData
-from spanledger.core.usage import Signal
+from spanledger.core.batch import Batch, PointData
+from spanledger.core.usage import Signal, Temporality
 from spanledger.otlp.decode import decode
 from spanledger.service.captures import find_folders, read_body
+from support.listprice import Usage, price_usd, region_of_bedrock, usage_of
 from support.splitting import protobuf_body
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 
-GAPS = {
-    "s08_bedrock": "an opaque profile has no price: unpriced",
-}
-"""Folders with calls that have no price, and why: what they lack is in a table."""
+_TYPES = ("input", "output", "cacheRead", "cacheCreation")
+_KEYS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
+Counts = tuple[int, int, int, int]
 
-METRIC_HOLDS_MORE = ("s04d_stream_cut", "s06b_permission_prompts")
-"""Folders in which replies were cut or interrupted: what was read of them is in the token metric alone."""
 
-# USD per million tokens on the days of the captures: input, output, cache read, 5-minute write, 1-hour write.
-_RATES = {
-    "claude-opus-5-5": ("4", "20", "0.20", "5", "8"),
-    "claude-opus-5": ("5", "25", "0.50", "6.25", "10"),
-    "claude-opus-4-8": ("5", "25", "0.50", "6.25", "10"),
-    "claude-opus-4-6": ("5", "25", "0.50", "6.25", "10"),
-    "claude-sonnet-5-5": ("2", "10", "0.10", "2.50", "4"),
-    "claude-sonnet-5": ("2", "10", "0.20", "2.50", "4"),
-    "claude-sonnet-4-5": ("3", "15", "0.30", "3.75", "6"),
-    "claude-haiku-5-5": ("0.10", "0.50", "0.01", "0.125", "0.20"),
-    "claude-haiku-4-5": ("1", "5", "0.10", "1.25", "2"),
-    "claude-3-5-haiku": ("0.80", "4", "0.08", "1", "1.60"),
-    "claude-fable-5-2": ("8", "40", "0.20", "10", "16"),
-    "claude-fable-5": ("10", "50", "1.00", "12.50", "20"),
-}
-SPELLINGS = {
-    "claude-sonnet-4-5-20250929": "claude-sonnet-4-5",
-    "anthropic/claude-sonnet-4-5": "claude-sonnet-4-5",
-    "claude-3-5-haiku-20241022": "claude-3-5-haiku",
-    "claude-haiku-4-5-20251001": "claude-haiku-4-5",
-    "us.anthropic.claude-opus-5-5": "claude-opus-5-5",
-    "us.anthropic.claude-opus-4-6-v1": "claude-opus-4-6",
-    "us.anthropic.claude-sonnet-4-5-20250929-v1:0": "claude-sonnet-4-5",
-    "us.anthropic.claude-haiku-4-5-20251001-v1:0": "claude-haiku-4-5",
-    "global.anthropic.claude-sonnet-4-5-20250929-v1:0": "claude-sonnet-4-5",
-}
-_NO_FAST_RATE = "claude-opus-4-6"
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that was answered with 200. `asked` has no `[1m]`; `cost_usd` is None when the list has no price."""
+
+    identity: str
+    asked: str
+    served: str
+    usage: Usage
+    at: datetime
+    region: str
+    is_cut: bool
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What it costs at list price."""
+        return price_usd(self.served, self.usage, self.at, self.region)
+
+    @property
+    def counts(self) -> Counts:
+        """The classes that the client's records tell apart."""
+        usage = self.usage
+        return usage.input, usage.output, usage.read, usage.write_5m + usage.write_1h
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Cost of a folder at list price, in USD, and the requests that no price exists for."""
+    """What a capture's API served.
 
-    cost_usd: Decimal
-    requests: int
-    unpriced_requests: int
+    `recorded` are requests that a log event or span tells of; `summed` those that only the client's sums hold, as far
+    as they hold them; `untold` completed ones that nothing tells of.
+    """
+
+    recorded: list[Request]
+    summed: list[Request]
+    untold: list[Request]
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """Cost at list price of what signals tell of; what has no price is left out."""
+        return sum((cost for r in (*self.recorded, *self.summed) if (cost := r.cost_usd) is not None), Decimal(0))
+
+    @property
+    def untold_usd(self) -> Decimal:
+        """Cost at list price of what no signal tells of."""
+        return sum((cost for r in self.untold if (cost := r.cost_usd) is not None), Decimal(0))
+
+    @property
+    def unpriced_requests(self) -> int:
+        """Recorded requests that the list has no price for."""
+        return sum(request.cost_usd is None for request in self.recorded)
 
 
 def capture_folders() -> list[Path]:
@@ -72,55 +87,146 @@ def capture_folders() -> list[Path]:
 
 
 def served(folder: Path) -> Served:
-    """Price what the API served in a capture."""
-    requests = json.loads((folder / "truth.json").read_text())["requests"]
-    completed = [r for r in requests if r["status"] == 200 and r["completed"]]
-    costs = [_cost_usd(request, in_bedrock="bedrock" in folder.name) for request in completed]
-    priced = [cost for cost in costs if cost is not None]
-    total = sum(priced, Decimal(0))
-    if folder.name in METRIC_HOLDS_MORE:
-        total = _metric_cost_usd(folder)
-    return Served(total, len(completed), len(costs) - len(priced))
+    """What the API of a capture served, and which signals tell of it."""
+    requests = answered(folder)
+    signals = _read(folder)
+    recorded = signals.recorded(requests)
+    rest = [request for request in requests if request not in recorded]
+    found = Served(recorded, [], [])
+    for asked in dict.fromkeys(request.asked for request in rest):
+        held = signals.sums[asked]
+        for request in recorded:
+            if request.asked == asked:
+                held = _minus(held, request.counts)
+        _share(found, [request for request in rest if request.asked == asked], held)
+    return found
 
 
-def _cost_usd(request: dict, *, in_bedrock: bool) -> Decimal | None:
-    asked = request["model_served"]
-    model = SPELLINGS.get(asked, asked)
-    if model not in _RATES:
-        return None
-    usage = request["usage"]
-    split = usage["cache_creation"]
-    written_1h = split["ephemeral_1h_input_tokens"] if split else 0
-    counts = (
-        usage["input_tokens"],
-        usage["output_tokens"],
-        usage["cache_read_input_tokens"],
-        usage["cache_creation_input_tokens"] - written_1h,  # without a split: 5 minutes
-        written_1h,
-    )
-    cost = sum(Decimal(n) * Decimal(rate) for n, rate in zip(counts, _RATES[model], strict=True)) / 10**6
-    if usage.get("speed") == "fast" and model != _NO_FAST_RATE:
-        cost *= 2  # Opus 5.5 8/40, Opus 4.8 10/50, Fable 5.2 16/80: each twice its standard rate
-    if in_bedrock and not asked.startswith("global."):
-        cost *= Decimal("1.1")  # a geographic inference profile
-    return cost
+def answered(folder: Path) -> list[Request]:
+    """The requests of a capture that can be billed: answered with 200, not broken off by an error event."""
+    truth = json.loads((folder / "truth.json").read_text())
+    return [_request(one) for one in truth["requests"] if one["status"] == 200 and one.get("cut") != "sse_error"]
 
 
-def _metric_cost_usd(folder: Path) -> Decimal:
-    """Cost of the client's token sums; all cache writes of these captures are 5-minute ones."""
-    place = {"input": 0, "output": 1, "cacheRead": 2, "cacheCreation": 3}
-    tokens: Counter[tuple[str, int]] = Counter()
-    for point in _points(folder):
-        if point.metric == "claude_code.token.usage":
-            tokens[str(point.attributes["model"]), place[str(point.attributes["type"])]] += int(point.value)
-    return sum(
-        (Decimal(count) * Decimal(_RATES[model][column]) / 10**6 for (model, column), count in tokens.items()),
-        Decimal(0),
+def _request(one: dict) -> Request:
+    return Request(
+        identity=one["request_id"],
+        asked=_asked(one["model_asked"]),
+        served=one["model_served"],
+        usage=usage_of(one["usage"]),
+        at=datetime.fromtimestamp(one["t"], UTC),
+        region=_region(one),
+        is_cut="cut" in one,
     )
 
 
-def _points(folder: Path) -> list[PointData]:
+def _region(one: dict) -> str:
+    match one["flavour"]:
+        case "bedrock":
+            return region_of_bedrock(one["model_asked"])
+        case "vertex":
+            return "global" if "/locations/global/" in one["path"] else "regional"
+        case _:
+            return ""
+
+
+def _asked(model: str) -> str:
+    return model.removesuffix("[1m]")
+
+
+def _share(found: Served, rest: Iterable[Request], held: Counts) -> None:
+    """Share out among requests without a record what a model's sums hold beyond the recorded ones.
+
+    Prompts are seen as soon as a reply begins, so a request is held in full or, of its output, in part; it was
+    completed if the sums hold all of it and it was not cut.
+    """
+    last: Request | None = None
+    for request in sorted(rest, key=lambda request: request.is_cut):
+        seen = request
+        if request.is_cut or held[1] < request.usage.output:
+            seen = replace(request, usage=replace(request.usage, output=0))
+        if any(have < count for have, count in zip(held, seen.counts, strict=True)):
+            if not request.is_cut:
+                found.untold.append(request)
+            continue
+        held = _minus(held, seen.counts)
+        found.summed.append(seen)
+        last = seen
+    if last is not None and held[1]:
+        found.summed[-1] = replace(last, usage=replace(last.usage, output=last.usage.output + held[1]))
+
+
+def _minus(one: Counts, other: Counts) -> Counts:
+    return one[0] - other[0], one[1] - other[1], one[2] - other[2], one[3] - other[3]
+
+
+@dataclass(slots=True)
+class _Signals:
+    """What a capture's signals tell: request ids, counts of records without one, sums by model asked."""
+
+    identities: set[str] = field(default_factory=set)
+    nameless: Counter[Counts] = field(default_factory=Counter)
+    sums: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(lambda: (0, 0, 0, 0)))
+
+    def recorded(self, requests: Iterable[Request]) -> list[Request]:
+        """The requests that a record tells of, by id or, where there is none, by their counts."""
+        nameless = Counter(self.nameless)
+        found = []
+        for request in requests:
+            is_nameless = nameless[request.counts] > 0 and not request.is_cut
+            if request.identity in self.identities or is_nameless:
+                nameless[request.counts] -= request.identity not in self.identities
+                found.append(request)
+        return found
+
+
+def _read(folder: Path) -> _Signals:
     (capture,) = find_folders([folder])
-    bodies = [read_body(path) for path in capture.files]
-    metrics = [protobuf_body(body.delivery) for body in bodies if body.delivery.signal is Signal.METRICS]
-    return [point for body in metrics for point in decode(Signal.METRICS, body).points]
+    batches = []
+    for path in capture.files:
+        delivery = read_body(path).delivery
+        batches.append(decode(delivery.signal, protobuf_body(delivery)))
+    signals = _Signals()
+    nameless = {signal: Counter(_nameless(batches, signal)) for signal in (Signal.LOGS, Signal.TRACES)}
+    signals.nameless = nameless[Signal.LOGS] | nameless[Signal.TRACES]
+    for batch in batches:
+        records = [record.attributes for record in (*batch.logs, *batch.spans)]
+        signals.identities.update(str(a["request_id"]) for a in records if "request_id" in a and _KEYS[0] in a)
+    for (asked, place), amount in _sums(batches).items():
+        sums = list(signals.sums[asked])
+        sums[place] += amount
+        signals.sums[asked] = (sums[0], sums[1], sums[2], sums[3])
+    return signals
+
+
+def _nameless(batches: Iterable[Batch], signal: Signal) -> Iterable[Counts]:
+    """Counts of the records of a signal that name no request, each once."""
+    seen = set()
+    for batch in batches:
+        for record in batch.logs if signal is Signal.LOGS else batch.spans:
+            attributes = record.attributes
+            if "request_id" in attributes or _KEYS[0] not in attributes:
+                continue
+            key = repr(sorted(attributes.items())) + str(getattr(record, "time_unix_nano", 0) or record.span_id)
+            if key not in seen:
+                seen.add(key)
+                counts = [int(attributes.get(name, 0)) for name in _KEYS]
+                yield counts[0], counts[1], counts[2], counts[3]
+
+
+def _sums(batches: Iterable[Batch]) -> dict[tuple[str, int], int]:
+    """The client's token sums by model asked and class; every point once, of a cumulative series the last."""
+    points: dict[tuple[object, ...], PointData] = {}
+    for point in (point for batch in batches for point in batch.points):
+        if point.metric != "claude_code.token.usage":
+            continue
+        series = (repr(sorted(point.attributes.items())), repr(sorted(point.resource.items())), point.start_unix_nano)
+        is_delta = point.temporality is Temporality.DELTA
+        key = (*series, point.time_unix_nano) if is_delta else series
+        if key not in points or point.time_unix_nano > points[key].time_unix_nano:
+            points[key] = point
+    found: Counter[tuple[str, int]] = Counter()
+    for point in points.values():
+        attributes = point.attributes
+        found[_asked(str(attributes["model"])), _TYPES.index(str(attributes["type"]))] += int(point.value)
+    return found
