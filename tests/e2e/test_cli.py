@@ -34,7 +34,7 @@ def test_replay_prints_one_object_with_exact_money() -> None:
     assert answer.exit_code == 0
     shown = json.loads(answer.stdout)
     assert list(shown) == [
-        *("cost_usd", "client_cost_usd", "residual_usd", "requests", "duplicates", "unpriced"),
+        *("cost_usd", "list_cost_usd", "client_cost_usd", "residual_usd", "requests", "duplicates", "unpriced"),
         *("by_model", "by_user", "by_team", "by_query_class", "by_basis", "by_evidence", "metrics", "problems"),
     ]
     # One call of Opus 5.5: 107 x $4 + 53 x $20 + 12,011 x $0.20 + 513 x $5, all per million.
@@ -102,7 +102,7 @@ def test_replay_of_compressed_bodies_is_the_same(tmp_path: Path) -> None:
         (["replay", "no/such"], "no/such: no such folder; give a folder with files named like 0001-traces.pb"),
         (["replay", "."], "holds no capture"),
         (["replay", str(S01), "--config", "none.yaml"], "none.yaml: configuration cannot be read"),
-        (["prices", "rate", "--contract", "f.yaml"], "--contract f.yaml: contracts are not supported yet"),
+        (["prices", "rate", "--contract", "f.yaml"], "f.yaml: cannot be read"),
         (["serve", "--grpc", "4317"], "--grpc: receiver.grpc.endpoint: '4317' is not HOST:PORT, as in localhost:4317"),
         (
             ["serve", "--otlp-protocol", "http/json"],

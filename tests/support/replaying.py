@@ -54,7 +54,7 @@ def list_prices() -> Prices:
 def open_parts(ledger_path: Path, *, forward: bool = True, settings: Settings | None = None) -> Parts:
     """A pipeline on a ledger file, by default with default settings."""
     settings = settings or Settings()
-    prices = None if settings.prices.files else list_prices()
+    prices = list_prices() if settings.prices == Settings().prices else None
     return assemble(settings, ledger_path, forward=forward, prices=prices)
 
 

@@ -117,6 +117,9 @@ def _print_call(found: Explanation) -> None:
     else:
         console.print(_sum_table(found))
         console.print(f"{charge.status} by {charge.evidence}; {price.price_row} of {price.price_book}")
+        if price.list_rates != price.rates:
+            at_list = "has no price" if charge.list_cost_picousd is None else f"${format_usd(charge.list_cost_picousd)}"
+            console.print(f"By contract; the list: {at_list}")
     if charge.client_cost_picousd is not None:
         console.print(f"The client says ${format_usd(charge.client_cost_picousd)}: {found.verdict} {found.citation}")
     for posting in found.postings[1:]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,6 @@ import typer
 from spanledger.cli.options import ConfigOption, exits_on_bad_input, offline_environment
 from spanledger.config.prices import load_price_book
 from spanledger.config.settings import load_settings
-from spanledger.core.errors import ConfigError
 from spanledger.service.price_lines import rate_line
 
 app = typer.Typer(no_args_is_help=True, help="Ask the price book.")
@@ -28,7 +28,7 @@ def prices() -> None:
 def rate(
     config: ConfigOption = None,
     contract: Annotated[
-        Path | None, typer.Option(metavar="F", help="Contract to price by; not supported yet, an error.")
+        Path | None, typer.Option(metavar="F", help="Contract to price by, in the place of the configured one.")
     ] = None,
 ) -> None:
     """Price calls: a JSON object a line on standard input, one a line on standard output.
@@ -36,10 +36,9 @@ def rate(
     What cannot be priced is `unpriced`, a line that cannot be used is `invalid`, each with its reason; the exit code
     is 0 all the same.
     """
-    if contract is not None:
-        raise ConfigError([f"--contract {contract}: contracts are not supported yet; leave the option out"])
     settings = load_settings(config, offline_environment(), {})
-    book = load_price_book(settings.prices.layers)
+    layers = settings.prices.layers
+    book = load_price_book(layers if contract is None else replace(layers, contract=contract))
     for line in sys.stdin.buffer:
         if line.strip():
             typer.echo(json.dumps(rate_line(line, book)))

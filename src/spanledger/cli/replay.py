@@ -90,8 +90,11 @@ def _run(run: Replay, folders: list[CaptureFolder]) -> Figures:
 def _print(figures: Figures, run: Replay) -> None:
     console = Console(highlight=False)
     report = figures.report
+    at_list = (
+        "" if report.list_cost_picousd == report.cost_picousd else f" (list ${format_usd(report.list_cost_picousd)})"
+    )
     console.print(
-        f"cost ${format_usd(report.cost_picousd)}, clients say ${format_usd(figures.client_cost_picousd)}; "
+        f"cost ${format_usd(report.cost_picousd)}{at_list}, clients say ${format_usd(figures.client_cost_picousd)}; "
         f"{report.requests} requests, {run.duplicates} duplicates, {report.unpriced_requests} unpriced "
         f"({report.unpriced_tokens} tokens)"
     )

@@ -25,7 +25,7 @@ _SLIP = "looks like a slip; `confirm: true` on the row if it is right"
 
 def list_faults(lists: PriceLists) -> Iterator[str]:
     """Every fault of price lists in layers, with its place."""
-    if lists.web_search() is None and lists.layers:
+    if lists.layers and all(listed.file.web_search is None for listed in lists.layers):
         yield lists.layers[0].document.fault((), "web_search is missing; expected usd_per_request, source, checked")
     for listed in lists.layers:
         for location, message in (*_unknown_models(listed, lists), *_model_faults(listed)):

@@ -137,10 +137,11 @@ class PriceLists:
         """Prices of every model."""
         return [self._compiled(listed, model) for listed, model in self.models.values()]
 
-    def web_search(self) -> WebSearch | None:
-        """The fee for web searches; None when no list says one."""
+    @property
+    def web_search_picousd(self) -> int:
+        """The fee of a web search."""
         fees = [listed.file.web_search for listed in self.layers if listed.file.web_search is not None]
-        return fees[-1] if fees else None
+        return fees[-1].usd_per_request if fees else 0
 
     def multipliers_of(self, model: str) -> tuple[Multiplier, ...]:
         """Multipliers of a model, each kind by the latest list that has it."""
@@ -155,8 +156,7 @@ class PriceLists:
         return tuple(one for several in found.values() for one in several)
 
     def _compiled(self, listed: Listed, model: Model) -> ModelPrices:
-        web_search = self.web_search()
-        fee = 0 if web_search is None else web_search.usd_per_request
+        fee = self.web_search_picousd
         rows = [(price, _row(model.id, price, fee, listed.file.name)) for price in model.prices]
         return ModelPrices(
             id=model.id,

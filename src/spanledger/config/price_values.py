@@ -15,8 +15,6 @@ from spanledger.core.usage import Tokens
 
 NANO_PER_SECOND = 10**9
 NANO_DIGITS = 9
-MULTIPLIER_MAX = 10
-MULTIPLIER_DECIMALS_MAX = 6
 
 _DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
 _INSTANT = re.compile(
@@ -55,15 +53,15 @@ def _quoted(value: object, example: str) -> str:
 
 
 def _rate(value: object) -> int:
-    return rate_picousd_per_token(_plain(_quoted(value, '"2.50"')))
+    return rate_picousd_per_token(decimal_text(_quoted(value, '"2.50"')))
 
 
 def _fee(value: object) -> int:
-    return parse_usd(_plain(_quoted(value, '"0.01"')))
+    return parse_usd(decimal_text(_quoted(value, '"0.01"')))
 
 
 def _factor(value: object) -> Fraction:
-    return factor(_plain(_quoted(value, '"1.1"')))
+    return factor(decimal_text(_quoted(value, '"1.1"')))
 
 
 def _instant(value: object) -> int:
@@ -84,7 +82,7 @@ def _schema_number(value: object) -> int:
     return 1
 
 
-def _plain(text: str) -> str:
+def decimal_text(text: str) -> str:
     """Take digits with a point and no other spelling of a number (`1e3`, `1_000`, `+1`)."""
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
         raise ValueError(f'{text!r}: expected a decimal number, as in "2.50"')

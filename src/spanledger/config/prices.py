@@ -1,7 +1,7 @@
 """The price book: lists and contracts in, an immutable book out, every mistake with its place.
 
 The one way to a book is `load_price_book`. Its layers, each over the one before: the bundled list (or the files given
-in its place), newer lists.
+in its place), newer lists, the organisation's contract.
 """
 
 from __future__ import annotations
@@ -12,28 +12,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from spanledger.config.documents import faults_of, read_document
+from spanledger.config.contracts import Agreed, ContractFile, Terms
+from spanledger.config.documents import Document, faults_of, read_document
 from spanledger.config.price_checks import list_faults
 from spanledger.config.price_list import Listed, PriceFile, PriceLists
 from spanledger.config.price_values import read_instant
 from spanledger.core.book import PriceBook
+from spanledger.core.contract import Contract
 from spanledger.core.errors import ConfigError
 
 Source = tuple[str, str]
 """Name and text of a file."""
+
+File = TypeVar("File", PriceFile, ContractFile)
 
 _ID_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Files that a price book is made of. `files` take the place of the bundled list; `updates` lie over it."""
+    """Files that a price book is made of. `files` take the place of the bundled list; the others lie over it."""
 
     files: tuple[Path, ...] = ()
     updates: tuple[Path, ...] = ()
+    contract: Path | None = None
 
 
 def load_price_book(layers: Layers | None = None) -> PriceBook:
@@ -46,7 +52,8 @@ def load_price_book(layers: Layers | None = None) -> PriceBook:
     problems: list[str] = []
     base = _given(layers.files, problems) if layers.files else _bundled()
     updates = _given(layers.updates, problems)
-    return _book([*base, *updates], problems)
+    contract = _given([] if layers.contract is None else [layers.contract], problems)
+    return _book([*base, *updates], contract, problems)
 
 
 def price_book_of(lists: Sequence[Source]) -> PriceBook:
@@ -55,19 +62,25 @@ def price_book_of(lists: Sequence[Source]) -> PriceBook:
     Raises:
         ConfigError: every mistake of every file, each with file, line and key.
     """
-    return _book(lists, [])
+    return _book(lists, [], [])
 
 
-def _book(sources: Sequence[Source], problems: list[str]) -> PriceBook:
-    found = [_listed(name, text, problems) for name, text in sources]
-    lists = PriceLists([listed for listed in found if listed is not None])
+def _book(list_sources: Sequence[Source], contract_sources: Sequence[Source], problems: list[str]) -> PriceBook:
+    found = [_read(PriceFile, name, text, problems) for name, text in list_sources]
+    lists = PriceLists([Listed(*read) for read in found if read is not None])
+    agreed = [_read(ContractFile, name, text, problems) for name, text in contract_sources]
+    terms = [Terms(*read, lists) for read in agreed if read is not None]
     if not problems:
         problems.extend(list_faults(lists))
+    if not problems:
+        problems.extend(fault for one in terms for fault in one.faults())
     if problems:
         raise ConfigError(problems)
     files = [listed.file for listed in lists.layers]
     checked = max(read_instant(f"{file.checked}T00:00:00Z") for file in files)
-    return PriceBook(_book_id(files), lists.compiled(), checked)
+    made = terms[0].agreed() if terms else Agreed(Contract({}, (), ()), ())
+    book_id = _book_id([*files, *(read[0] for read in agreed if read is not None)])
+    return PriceBook(book_id, [*lists.compiled(), *made.models], made.contract, checked)
 
 
 def _bundled() -> list[Source]:
@@ -82,22 +95,22 @@ def _given(paths: Sequence[Path], problems: list[str]) -> list[Source]:
         try:
             texts.append((str(path), path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{path}: price file cannot be read: {error}")
+            problems.append(f"{path}: cannot be read: {error}")
     return texts
 
 
-def _listed(name: str, text: str, problems: list[str]) -> Listed | None:
+def _read(kind: type[File], name: str, text: str, problems: list[str]) -> tuple[File, Document] | None:
     document = read_document(name, text, problems)
     if document is None:
         return None
     try:
-        return Listed(PriceFile.model_validate(document.content), document)
+        return kind.model_validate(document.content), document
     except ValidationError as error:
-        problems.extend(faults_of(document, PriceFile, error))
+        problems.extend(faults_of(document, kind, error))
         return None
 
 
-def _book_id(files: Sequence[PriceFile]) -> str:
+def _book_id(files: Sequence[PriceFile | ContractFile]) -> str:
     """Name and version of each file, and a digest of what they say: equal ids are equal prices."""
     names = "+".join(f"{file.name}@{file.version}" for file in files)
     content = json.dumps([file.model_dump(mode="json") for file in files], sort_keys=True, separators=(",", ":"))

@@ -115,10 +115,14 @@ class Prices(Section):
         default=[], description="Newer price files over the list: a model in one takes the place of that model."
     )
 
+    contract: Path | None = Field(
+        default=None, description="The organisation's contract: aliases, own prices and discounts (docs/prices.md)."
+    )
+
     @property
     def layers(self) -> Layers:
         """The files that the price book is made of."""
-        return Layers(tuple(self.files), tuple(self.updates))
+        return Layers(tuple(self.files), tuple(self.updates), self.contract)
 
 
 class Attributes(Section):

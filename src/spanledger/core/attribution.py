@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spanledger.core.semconv import UNALLOCATED, UNKNOWN
+from spanledger.core.semconv import COST_CENTER_LABEL, UNALLOCATED, UNKNOWN
 from spanledger.core.usage import Basis, Evidence, Provider, QueryClass, Source, Speed, UsageRecord
 
 RESIDUAL_PURPOSE = "residual"
@@ -108,6 +108,11 @@ def purpose_name(account: Account, evidence: Evidence) -> str:
 def labels_of(source: Source) -> tuple[tuple[str, str], ...]:
     """Say which labels the figures of a sender are shown under; what it does not state is `unallocated`."""
     return tuple((label, value or UNALLOCATED) for label, value in source.labels)
+
+
+def cost_center_of(source: Source) -> str:
+    """The cost center that usage is booked under; empty when the sender names none."""
+    return source.label(COST_CENTER_LABEL)
 
 
 def basis_of(source: Source) -> Basis:

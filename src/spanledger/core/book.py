@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
-from spanledger.core.modelid import ModelName, normalise, spellings
+from spanledger.core.contract import Contract
+from spanledger.core.modelid import ModelName, normalise, plain, spellings
 from spanledger.core.pricing import ModelPrices
 from spanledger.core.tariff import Tariff, Unpriced
 
@@ -25,25 +27,37 @@ class Resolved:
 class PriceBook:
     """An immutable set of prices. `id` names its exact content, whatever layers it was made of.
 
-    `checked_unix_nano` is when a person last compared its list with the source; None when it does not say.
+    `models` are the list's, and those that only the `contract` has rates for, without rows. `checked_unix_nano` is when
+    a person last compared the list with its source; None when it does not say.
     """
 
-    def __init__(self, book_id: str, models: Iterable[ModelPrices], checked_unix_nano: int | None = None) -> None:
+    def __init__(
+        self,
+        book_id: str,
+        models: Iterable[ModelPrices],
+        contract: Contract | None = None,
+        checked_unix_nano: int | None = None,
+    ) -> None:
         self.id = book_id
         self.models: tuple[ModelPrices, ...] = tuple(models)
+        self.contract = contract or Contract({}, (), ())
         self.checked_unix_nano = checked_unix_nano
         self._by_name = _names(self.models)
-        self._instants = sorted({instant for model in self.models for instant in model.instants()})
+        changes = chain(self.contract.instants(), *(model.instants() for model in self.models))
+        self._instants = sorted(set(changes))
         self._limits = sorted({limit for model in self.models for limit in model.prompt_limits()})
         self._resolved: dict[str, Resolved] = {}
         self._tariffs: dict[Hashable, Tariff | Unpriced] = {}
 
     def resolve(self, raw_model: str) -> Resolved:
-        """Find a model by exact match after normalisation. Answers are remembered, a bounded number of them."""
+        """Find a model by exact match: a configured alias, else its name after normalisation.
+
+        Answers are remembered, a bounded number of them.
+        """
         known = self._resolved.get(raw_model)
         if known is not None:
             return known
-        name = normalise(raw_model)
+        name = self._name(raw_model)
         prices = None if name.opaque else self._find(name.name)
         if len(self._resolved) >= _MEMORY_MAX:
             self._resolved.clear()
@@ -67,6 +81,13 @@ class PriceBook:
         if len(self._tariffs) >= _MEMORY_MAX:
             self._tariffs.clear()
         self._tariffs[kind] = tariff
+
+    def _name(self, raw_model: str) -> ModelName:
+        target = self.contract.aliases.get(plain(raw_model))
+        if target is None:
+            return normalise(raw_model)
+        name = normalise(target)
+        return name if name.region else replace(name, region=normalise(raw_model).region)
 
     def _find(self, name: str) -> ModelPrices | None:
         exact = self._by_name.get(name)

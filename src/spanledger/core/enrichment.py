@@ -5,7 +5,7 @@ from __future__ import annotations
 from spanledger.core.batch import Scalar
 from spanledger.core.money import format_usd, usd_double
 from spanledger.core.posting import Charge
-from spanledger.core.semconv import UNALLOCATED, Out
+from spanledger.core.semconv import COST_CENTER_LABEL, UNALLOCATED, Out
 from spanledger.core.usage import Evidence, Tokens, UsageRecord
 
 CURRENCY = "USD"
@@ -34,7 +34,7 @@ def attributes_for(record: UsageRecord, charge: Charge | None, *, gen_ai_cost: b
         attributes[Out.VERDICT] = charge.verdict.value
     if charge.client_cost_picousd is not None:
         attributes[Out.CLIENT_USD] = format_usd(charge.client_cost_picousd)
-    cost_center = dict(charge.account.labels).get(Out.COST_CENTER.removeprefix("spanledger."), UNALLOCATED)
+    cost_center = dict(charge.account.labels).get(COST_CENTER_LABEL, UNALLOCATED)
     if cost_center != UNALLOCATED:
         attributes[Out.COST_CENTER] = cost_center
     return attributes | _cost(charge, gen_ai_cost=gen_ai_cost)
@@ -44,10 +44,9 @@ def _cost(charge: Charge, *, gen_ai_cost: bool) -> dict[str, Scalar]:
     cost_picousd = charge.cost_picousd
     if cost_picousd is None:
         return {Out.UNPRICED_REASON: f"{charge.price.unpriced_reason}: {charge.price.unpriced_detail}"}
-    attributes: dict[str, Scalar] = {
-        Out.LIST_USD: format_usd(cost_picousd),
-        Out.PRICE_ROW: charge.price.price_row,
-    }
+    attributes: dict[str, Scalar] = {Out.PRICE_ROW: charge.price.price_row}
+    if charge.list_cost_picousd is not None:
+        attributes[Out.LIST_USD] = format_usd(charge.list_cost_picousd)
     if gen_ai_cost:
         attributes |= {
             Out.COST_AMOUNT: usd_double(cost_picousd),

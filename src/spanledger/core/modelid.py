@@ -57,11 +57,16 @@ _VERSION_FIRST = re.compile(r"claude-(?P<major>[0-9]+)(?:-(?P<minor>[0-9]))?-(?P
 _DOTTED_VERSION = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 
 
+def plain(raw: str) -> str:
+    """A name as it was given, but for case, space and `[1m]`: what configured aliases are found by."""
+    return _CONTEXT_SUFFIX.sub("", raw.strip().lower())
+
+
 def normalise(raw: str) -> ModelName:
     """Take the decoration off an id: case, `[1m]`, gateway prefix, ARN, Bedrock profile and version, Vertex `@`."""
     if not raw.isascii():  # no model id has other letters, and lower case would turn some into ASCII
         return ModelName(raw)
-    name = _CONTEXT_SUFFIX.sub("", raw.strip().lower())
+    name = plain(raw)
     name = _GATEWAY_PREFIX.sub("", name)
     arn = _ARN.fullmatch(name)
     region = "" if arn is None else arn["region"]

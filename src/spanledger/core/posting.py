@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import mul
 
 from spanledger.core.attribution import Account
 from spanledger.core.usage import Evidence, Source, Tokens
@@ -45,15 +46,19 @@ class Reason(StrEnum):
 class Price:
     """What rated a charge: rates in pico-USD per token in the order of `Tokens`, or the reason that there are none.
 
-    `modifiers` tell what the rates of the row were changed by (`fast`, `us_residency x1.1`).
+    `rates` are what is charged, by contract where there is one; `list_rates` those of the list, None when it has none.
+    `modifiers` tell what the rates of the row were changed by (`fast`, `us_residency x1.1`), `bounds` why they may be
+    higher, whatever the tokens.
     """
 
     price_book: str
     price_row: str = ""
     rates: tuple[int, ...] | None = None
+    list_rates: tuple[int, ...] | None = None
     unpriced_reason: str = ""
     unpriced_detail: str = ""
     modifiers: tuple[str, ...] = ()
+    bounds: tuple[str, ...] = ()
 
     def amounts(self, tokens: Tokens) -> tuple[int, ...] | None:
         """Cost by token class in pico-USD; None when unpriced. Linear: sums of tokens give sums of cost."""
@@ -63,8 +68,11 @@ class Price:
 
     def cost_picousd(self, tokens: Tokens) -> int | None:
         """Cost of all classes together; None when unpriced."""
-        amounts = self.amounts(tokens)
-        return None if amounts is None else sum(amounts)
+        return None if self.rates is None else sum(map(mul, tokens, self.rates))
+
+    def list_cost_picousd(self, tokens: Tokens) -> int | None:
+        """Cost of all classes together at list; None when the list has no price."""
+        return None if self.list_rates is None else sum(map(mul, tokens, self.list_rates))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +96,13 @@ class Charge:
 
     @property
     def cost_picousd(self) -> int | None:
-        """Our price; None when unpriced."""
+        """Our price, by contract where there is one; None when unpriced."""
         return self.price.cost_picousd(self.tokens)
+
+    @property
+    def list_cost_picousd(self) -> int | None:
+        """The price at list; None when the list has none."""
+        return self.price.list_cost_picousd(self.tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from spanledger.core.usage import Tokens
 
 NANO_PER_SECOND = 10**9
 
+ALWAYS = -(2**63)
+"""The beginning of a span that has none."""
+
 
 class Modifier(StrEnum):
     """What makes a call cost other than the plain rates of its row."""
@@ -31,6 +34,8 @@ class Modifier(StrEnum):
     """AWS GovCloud: a multiplier in the place of the regional one."""
     BATCH = "batch"
     """The Batch API: a multiplier."""
+    CONTRACT = "contract"
+    """A discount of the organisation's contract: a multiplier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,8 @@ class PriceRow:
     """Rates of one model from an instant on: pico-USD per token of each class, and per web search.
 
     Writes whose time to live is not known have the 5-minute rate. A row that is `announced` was written down before it
-    held, and nobody has confirmed since that it came so. `layer` names the list that the row is of.
+    held, and nobody has confirmed since that it came so. `layer` names the list that the row is of, `scope` where it
+    stands when that is no list (`contract/bedrock`).
     """
 
     model: str
@@ -115,14 +121,18 @@ class PriceRow:
     long_prompt: LongPrompt | None = None
     announced: bool = False
     layer: str = ""
+    scope: str = ""
     source: str = ""
     checked: str = ""
 
     @property
     def id(self) -> str:
-        """Name of the row: model and the instant that it holds from."""
+        """Name of the row: model and the instant that it holds from, none when it always held."""
+        where = f"{self.scope}/{self.model}" if self.scope else self.model
+        if self.from_unix_nano == ALWAYS:
+            return where
         since = datetime.fromtimestamp(self.from_unix_nano // NANO_PER_SECOND, tz=UTC)
-        return f"{self.model}@{since:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{where}@{since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ What would change the price and is not known is a bound or refused here (`unpric
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from operator import mul
 
@@ -82,7 +83,17 @@ def rate(book: PriceBook, call: RatingInput) -> Rated | Unpriced:
 
 def list_tariff(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
     """The list's rates for a call, worked out once for all calls of its kind."""
-    kind = (
+    kind = kind_of(book, call)
+    known = book.remembered(kind)
+    if known is None:
+        known = _list_tariff(book, call)
+        book.remember(kind, known)
+    return known
+
+
+def kind_of(book: PriceBook, call: RatingInput) -> Hashable:
+    """What calls have in common that a book prices alike."""
+    return (
         call.model,
         call.provider,
         call.speed,
@@ -92,11 +103,6 @@ def list_tariff(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
         book.band(call.prompt),
         book.epoch(call.at_unix_nano),
     )
-    known = book.remembered(kind)
-    if known is None:
-        known = _list_tariff(book, call)
-        book.remember(kind, known)
-    return known
 
 
 def _list_tariff(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
@@ -113,7 +119,7 @@ def _list_tariff(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
     block, base = _block(prices, row, call)
     if block is Modifier.FAST and (refusal := _fast_refusal(call)) is not None:
         return Unpriced(prices.id, *refusal)
-    multipliers, region_is_open = _multipliers(prices, resolved.name, call)
+    multipliers, region_is_open = multipliers_of(prices, resolved.name, call)
     rates = base
     for multiplier in multipliers:
         rates = multiplier.applied_to(rates)
@@ -128,13 +134,22 @@ def _list_tariff(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
 def _unknown(raw: str, name: ModelName) -> Unpriced:
     if name.opaque:
         return Unpriced(
-            raw, UnpricedReason.OPAQUE_PROFILE, "the ARN does not tell the model; name it as an alias in a price file"
+            raw,
+            UnpricedReason.OPAQUE_PROFILE,
+            "the ARN does not tell the model: name the model under `aliases` in the contract (prices.contract)",
         )
-    shown = raw or "(no model named)"
-    return Unpriced(raw, UnpricedReason.UNKNOWN_MODEL, f"no price for model {shown!r}; add it to a price file")
+    if not raw:
+        return Unpriced(raw, UnpricedReason.UNKNOWN_MODEL, "no model is named")
+    detail = (
+        f"no price for model {raw!r}: in the contract (prices.contract) name its model under `aliases`, or its rates "
+        "under `overrides`"
+    )
+    return Unpriced(raw, UnpricedReason.UNKNOWN_MODEL, detail)
 
 
 def _before_first_row(prices: ModelPrices) -> str:
+    if not prices.rows:
+        return f"no list has a price of {prices.id}, and the contract none for this provider and time"
     return f"the first price of {prices.id} holds from {prices.rows[0].id.partition('@')[2]}"
 
 
@@ -156,13 +171,13 @@ def _fast_refusal(call: RatingInput) -> tuple[UnpricedReason, str] | None:
     return None
 
 
-def _multipliers(prices: ModelPrices, name: ModelName, call: RatingInput) -> tuple[tuple[Multiplier, ...], bool]:
+def multipliers_of(prices: ModelPrices, name: ModelName, call: RatingInput) -> tuple[tuple[Multiplier, ...], bool]:
     """What multiplies the rates of a call, and whether an unknown region might."""
     wanted: list[Modifier] = []
     region_is_open = False
-    if call.inference_geo.lower() == "us" and call.provider in _RESIDENCY_PROVIDERS:
+    if call.inference_geo.strip().lower() == "us" and call.provider in _RESIDENCY_PROVIDERS:
         wanted.append(Modifier.US_RESIDENCY)
-    if call.provider is Provider.VERTEX and not call.region:
+    if call.provider is Provider.VERTEX and not call.region.strip():
         region_is_open = prices.multiplier_at(Modifier.REGIONAL, call.at_unix_nano) is not None
     elif (place := _place(name, call)) is not None:
         wanted.append(place)
@@ -177,7 +192,7 @@ def _place(name: ModelName, call: RatingInput) -> Modifier | None:
 
     A Bedrock id without a profile is an in-region endpoint, unless the region is said to be `global`.
     """
-    region = name.region or call.region.lower()
+    region = name.region or call.region.strip().lower()
     match call.provider:
         case Provider.BEDROCK if name.profile == "us-gov" or region.startswith("us-gov"):
             return Modifier.GOVCLOUD

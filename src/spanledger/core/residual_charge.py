@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from spanledger.core.attribution import account_of
+from spanledger.core.attribution import account_of, cost_center_of
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPricing
 from spanledger.core.digest import digest_of
 from spanledger.core.posting import Charge, Status
-from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.quoting import quote
+from spanledger.core.rating import Rated, RatingInput
 from spanledger.core.residual import Leftover
 from spanledger.core.settling import Prices, price_of
 from spanledger.core.tariff import Unpriced
@@ -88,7 +89,7 @@ def residual_charge(
     tokens = Tokens(counts.input, counts.output, counts.cache_read, cache_write_unspecified=counts.cache_write)
     if long.known:
         tokens = with_long_writes(tokens, long.of_residual)
-    outcome = rate(
+    quoted = quote(
         book,
         RatingInput(
             provider=leftover.source.provider,
@@ -98,7 +99,9 @@ def residual_charge(
             speed=line.speed,
             prompt_tokens=0,
         ),
+        cost_center_of(leftover.source),
     )
+    outcome = quoted.charged
     return Charge(
         identity=f"residual:{_digest(leftover)}",
         record_digest=_digest(leftover, *map(str, tokens), model),
@@ -112,7 +115,7 @@ def residual_charge(
             query_class=line.query_class,
             speed=line.speed,
         ),
-        price=price_of(book, outcome),
+        price=price_of(book, quoted),
         tokens=tokens,
         client_cost_picousd=None,
         occurred_unix_nano=occurred_unix_nano,
@@ -126,7 +129,7 @@ def _status(outcome: Rated | Unpriced, tokens: Tokens, long: LongWrites) -> Stat
     band = tariff.row.long_prompt
     may_be_long = tariff.block is None and band is not None and tokens.prompt > band.above_tokens
     is_open = tokens.cache_write > 0 and not long.is_certain
-    return Status.LOWER_BOUND if may_be_long or is_open else Status.EXACT
+    return Status.LOWER_BOUND if may_be_long or is_open or tariff.bounds else Status.EXACT
 
 
 def _all_short(leftover: Leftover, way: ClientPricing) -> int | None:

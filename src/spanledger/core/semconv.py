@@ -152,7 +152,12 @@ class Out(StrEnum):
 
 
 ATTRIBUTES: tuple[AttributeSpec, ...] = (
-    AttributeSpec(Out.COST_AMOUNT, "double", On.SPAN_AND_LOG, "Our price of the call in USD; absent when unpriced."),
+    AttributeSpec(
+        Out.COST_AMOUNT,
+        "double",
+        On.SPAN_AND_LOG,
+        "Our price of the call in USD, by contract where there is one; absent when unpriced.",
+    ),
     AttributeSpec(Out.COST_CURRENCY, "string", On.SPAN_AND_LOG, "Always `USD`; absent when unpriced."),
     AttributeSpec(Out.COST_SOURCE, "string", On.SPAN_AND_LOG, "Always `local`: priced here; absent when unpriced."),
     AttributeSpec(Out.INPUT_TOKENS, "int", On.SPAN, "Prompt tokens, cached ones included."),
@@ -160,7 +165,9 @@ ATTRIBUTES: tuple[AttributeSpec, ...] = (
     AttributeSpec(Out.CACHE_READ_INPUT_TOKENS, "int", On.SPAN, "Prompt tokens read from the cache."),
     AttributeSpec(Out.CACHE_CREATION_INPUT_TOKENS, "int", On.SPAN, "Prompt tokens written to the cache."),
     AttributeSpec(Out.RESPONSE_MODEL, "string", On.SPAN, "The model that served the call, when its log event came."),
-    AttributeSpec(Out.LIST_USD, "string", On.SPAN_AND_LOG, "Our price at list rates, an exact decimal."),
+    AttributeSpec(
+        Out.LIST_USD, "string", On.SPAN_AND_LOG, "The price at list, an exact decimal; absent when the list has none."
+    ),
     AttributeSpec(Out.CLIENT_USD, "string", On.SPAN_AND_LOG, "What the client said that the call cost."),
     AttributeSpec(Out.STATUS, "string", On.SPAN_AND_LOG, "`exact`, `provisional`, `lower_bound` or `unpriced`."),
     AttributeSpec(
@@ -179,7 +186,10 @@ ATTRIBUTES: tuple[AttributeSpec, ...] = (
     AttributeSpec(Out.BASIS, "string", On.SPAN_AND_LOG, "`billed`, `notional` (covered by a plan) or `unknown`."),
     AttributeSpec(Out.PRICE_BOOK, "string", On.SPAN_AND_LOG, "Version of the price book that priced the call."),
     AttributeSpec(
-        Out.PRICE_ROW, "string", On.SPAN_AND_LOG, "Row of the price book: model and the instant it holds from."
+        Out.PRICE_ROW,
+        "string",
+        On.SPAN_AND_LOG,
+        "Row of the price book: model and the instant it holds from; `contract/` before it for a row of the contract.",
     ),
     AttributeSpec(Out.UNPRICED_REASON, "string", On.SPAN_AND_LOG, "Why there is no price, and what to configure."),
     AttributeSpec(Out.COST_CENTER, "string", On.SPAN_AND_LOG, "Cost center of the sender, when it says one."),
@@ -335,7 +345,7 @@ _GAP = MetricSpec(
     False,
     ("client_version", "verdict"),
     False,
-    "Our price minus the client's figure, over priced calls that have one, by the reason for the difference; "
+    "The list price minus the client's figure, over priced calls that have one, by the reason for the difference; "
     "corrections included.",
 )
 
@@ -462,6 +472,9 @@ OVERFLOW_LABEL = "otel.metric.overflow"
 
 DEFAULT_RESOURCE_LABELS: dict[str, str] = {"team.id": "team", "department": "department", "cost_center": "cost_center"}
 """Allow-listed resource attributes and the labels that they become."""
+
+COST_CENTER_LABEL = "cost_center"
+"""The label that discounts for a cost center, and `spanledger.cost_center`, go by."""
 
 UNALLOCATED = "unallocated"
 """Value of a resource label when the sender does not say."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from spanledger.core.attribution import Purpose, account_of
+from spanledger.core.attribution import Purpose, account_of, cost_center_of
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, VersionRange
 from spanledger.core.control import Counts
 from spanledger.core.digest import digest_of
 from spanledger.core.posting import Charge, Price, Status
-from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.quoting import Quote, quote
+from spanledger.core.rating import Rated, RatingInput
 from spanledger.core.recounts import may_be_recounts
 from spanledger.core.tariff import Unpriced
 from spanledger.core.usage import Evidence, Tokens, UsageRecord
@@ -112,7 +113,8 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy) -> Charge:
         judgement = judge(book, prices.clients, version, call, record.client_cost_picousd)
         call = judgement.call
     inferred = judgement is not None and judgement.inferred
-    outcome = rate(book, call)
+    quoted = quote(book, call, cost_center_of(record.source))
+    outcome = quoted.charged
     return Charge(
         identity=record.identity,
         record_digest=record.digest,
@@ -127,7 +129,7 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy) -> Charge:
             speed=call.speed,
             purpose=Purpose.of(record),
         ),
-        price=price_of(book, outcome),
+        price=price_of(book, quoted),
         tokens=call.tokens,
         client_cost_picousd=record.client_cost_picousd,
         occurred_unix_nano=occurred,
@@ -223,10 +225,17 @@ def _status(record: UsageRecord, outcome: Rated | Unpriced) -> Status:
     return Status.LOWER_BOUND if outcome.bounds else Status.EXACT
 
 
-def price_of(book: PriceBook, outcome: Rated | Unpriced) -> Price:
+def price_of(book: PriceBook, quoted: Quote) -> Price:
     """Say what rated a charge."""
-    match outcome:
+    match quoted.charged:
         case Rated(tariff=tariff):
-            return Price(book.id, tariff.row.id, tariff.rates, modifiers=tariff.modifiers)
+            return Price(
+                price_book=book.id,
+                price_row=tariff.row.id,
+                rates=tariff.rates,
+                list_rates=quoted.listed.tariff.rates if isinstance(quoted.listed, Rated) else None,
+                modifiers=tariff.modifiers,
+                bounds=tariff.bounds,
+            )
         case Unpriced(reason=reason, detail=detail):
             return Price(book.id, unpriced_reason=reason, unpriced_detail=detail)

@@ -98,9 +98,10 @@ def _measures(total: PostingTotal) -> Iterable[tuple[Metric, dict[str, str], int
     yield Metric.PURPOSE_COST, _purpose_labels(total), sum(amounts)
     if account.missing:
         yield Metric.UNALLOCATED_COST, {"basis": account.basis, "missing": ",".join(account.missing)}, sum(amounts)
-    if total.verdict is not None:
+    at_list = total.price.list_cost_picousd(total.tokens)
+    if total.verdict is not None and at_list is not None:
         gap = {"client_version": account.client_version, "verdict": total.verdict}
-        yield Metric.CLIENT_GAP, gap, sum(amounts) - total.client_cost_picousd
+        yield Metric.CLIENT_GAP, gap, at_list - total.client_cost_picousd
 
 
 def _purpose_labels(total: PostingTotal) -> dict[str, str]:
@@ -151,9 +152,13 @@ GROUPINGS: dict[str, Callable[[PostingTotal], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Totals of a ledger; `groups` holds each part of `GROUPINGS` by key, keys sorted."""
+    """Totals of a ledger; `groups` holds each part of `GROUPINGS` by key, keys sorted.
+
+    `list_cost_picousd` is what the calls cost at list, of those that the list has a price for.
+    """
 
     cost_picousd: int
+    list_cost_picousd: int
     client_cost_picousd: int
     requests: int
     unpriced_requests: int
@@ -175,6 +180,7 @@ def report(totals: Sequence[PostingTotal]) -> Report:
             groups[part].setdefault(str(key_of(total)), Group()).add(total, cost)
     return Report(
         cost_picousd=whole.cost_picousd or 0,
+        list_cost_picousd=sum(total.price.list_cost_picousd(total.tokens) or 0 for total in totals),
         client_cost_picousd=sum(total.client_cost_picousd for total in totals),
         requests=whole.requests,
         unpriced_requests=unpriced.requests,

@@ -88,7 +88,9 @@ _ACCOUNT_COLUMNS = (
     *("query_class", "speed", "client_version", "labels"),
     *("query_source", "effort", "agent_name", "skill_name", "mcp_server_name"),
 )
-_PRICE_COLUMNS = ("price_book", "price_row", "rates", "unpriced_reason", "unpriced_detail", "modifiers")
+_PRICE_COLUMNS = (
+    *("price_book", "price_row", "rates", "list_rates", "unpriced_reason", "unpriced_detail", "modifiers", "bounds"),
+)
 
 
 class Dimensions:
@@ -187,18 +189,35 @@ def _account(row: Columns) -> Account:
 
 
 def _price_row(price: Price) -> Columns:
-    rates = "" if price.rates is None else json.dumps(price.rates, separators=(",", ":"))
-    reason, detail = price.unpriced_reason, price.unpriced_detail
-    return (price.price_book, price.price_row, rates, reason, detail, _MODIFIER_MARK.join(price.modifiers))
+    return (
+        price.price_book,
+        price.price_row,
+        _rates_to_text(price.rates),
+        _rates_to_text(price.list_rates),
+        price.unpriced_reason,
+        price.unpriced_detail,
+        _MODIFIER_MARK.join(price.modifiers),
+        json.dumps(price.bounds),
+    )
 
 
 def _price(row: Columns) -> Price:
-    price_book, price_row, rates, reason, detail, modifiers = row
+    price_book, price_row, rates, list_rates, reason, detail, modifiers, bounds = row
     return Price(
-        price_book,
-        price_row,
-        tuple(json.loads(rates)) if rates else None,
-        reason,
-        detail,
-        tuple(modifiers.split(_MODIFIER_MARK)) if modifiers else (),
+        price_book=price_book,
+        price_row=price_row,
+        rates=_rates_from_text(rates),
+        list_rates=_rates_from_text(list_rates),
+        unpriced_reason=reason,
+        unpriced_detail=detail,
+        modifiers=tuple(modifiers.split(_MODIFIER_MARK)) if modifiers else (),
+        bounds=tuple(json.loads(bounds)),
     )
+
+
+def _rates_to_text(rates: tuple[int, ...] | None) -> str:
+    return "" if rates is None else json.dumps(rates, separators=(",", ":"))
+
+
+def _rates_from_text(text: str) -> tuple[int, ...] | None:
+    return tuple(json.loads(text)) if text else None

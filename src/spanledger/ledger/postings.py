@@ -18,8 +18,8 @@ _INSERT = """
 INSERT INTO posting (
     identity, revision, corrects, reason, status, evidence, record_digest, sender_id, account_id, price_id,
     input, output, cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search,
-    cost_picousd, client_cost_picousd, occurred_unix_nano, posted_unix_nano, verdict
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    cost_picousd, list_cost_picousd, client_cost_picousd, occurred_unix_nano, posted_unix_nano, verdict
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _COLUMNS = """
     identity, revision, corrects, reason, status, evidence, record_digest, sender_id, account_id, price_id,
@@ -98,7 +98,7 @@ class PostingStore:
 
     def _row(self, posting: Posting) -> tuple[str | int | None, ...]:
         charge, sign = posting.charge, posting.sign
-        cost, client_cost = charge.cost_picousd, charge.client_cost_picousd
+        cost, list_cost, client_cost = charge.cost_picousd, charge.list_cost_picousd, charge.client_cost_picousd
         return (
             charge.identity,
             posting.revision,
@@ -112,6 +112,7 @@ class PostingStore:
             self._prices.id_of(charge.price),
             *(charge.tokens if sign > 0 else (-count for count in charge.tokens)),
             None if cost is None else sign * cost,
+            None if list_cost is None else sign * list_cost,
             None if client_cost is None else sign * client_cost,
             charge.occurred_unix_nano,
             posting.posted_unix_nano,

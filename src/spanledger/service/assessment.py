@@ -83,7 +83,8 @@ def refined(
     tokens, is_certain = record.tokens, not record.tokens.cache_write_unspecified
     if share is not None:
         tokens, is_certain = with_long_writes(record.tokens, share.long), share.is_certain
-    return replace(charge, tokens=tokens, status=Status.EXACT if is_certain else Status.PROVISIONAL)
+    is_exact = is_certain and not charge.price.bounds
+    return replace(charge, tokens=tokens, status=Status.EXACT if is_exact else Status.PROVISIONAL)
 
 
 def _is_recount(leftover: Leftover, policy: Policy) -> bool:

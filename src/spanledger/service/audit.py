@@ -31,6 +31,7 @@ class Figures:
         }
         return {
             "cost_usd": format_usd(report.cost_picousd),
+            "list_cost_usd": format_usd(report.list_cost_picousd),
             "client_cost_usd": format_usd(self.client_cost_picousd),
             "residual_usd": format_usd(_residual_picousd(report)),
             "requests": report.requests,

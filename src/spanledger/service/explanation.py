@@ -65,7 +65,7 @@ def aborted_attempts(ledger: Ledger, charge: Charge) -> bool:
     return any(
         known.live
         and known.charge.account.query_class is charge.account.query_class
-        and known.charge.cost_picousd == over
+        and known.charge.list_cost_picousd == over
         for known in ledger.postings.latest(identities).values()
     )
 
@@ -88,8 +88,9 @@ def _judged(
 
 
 def _difference_picousd(charge: Charge) -> int | None:
-    cost, client = charge.cost_picousd, charge.client_cost_picousd
-    return None if cost is None or client is None else client - cost
+    """What the client's figure exceeds the list price by: it knows no contract of ours."""
+    at_list, client = charge.list_cost_picousd, charge.client_cost_picousd
+    return None if at_list is None or client is None else client - at_list
 
 
 def _usd(picousd: int | None) -> str | None:
@@ -123,6 +124,7 @@ def _charge(charge: Charge) -> Json:
     account, price = charge.account, charge.price
     return {
         "cost_usd": _usd(charge.cost_picousd),
+        "list_cost_usd": _usd(charge.list_cost_picousd),
         "status": charge.status.value,
         "evidence": charge.evidence.value,
         "basis": account.basis.value,

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
-from spanledger.config.price_values import Instant
+from spanledger.config.price_values import read_instant
 from spanledger.core.book import PriceBook
 from spanledger.core.money import factor_text, format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Status
-from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.quoting import Quote, quote
+from spanledger.core.rating import Rated, RatingInput
 from spanledger.core.tariff import Bound, Unpriced
 from spanledger.core.usage import Provider, Speed, TokenClass, Tokens
 
 Json = dict[str, object]
 
 INVALID = "invalid"
+
+_MISSPELT_CUTOFF = 0.75
 _RATED_CLASSES = (
     TokenClass.INPUT,
     TokenClass.OUTPUT,
@@ -29,7 +43,7 @@ _BOUNDS = {
     Bound.REGION: "the region is not known: the price of the global endpoint is taken",
     Bound.FAST: "no price of fast inference is known for this model at that time: the standard one is taken",
 }
-_COUNT_MAX = 2**53
+_COUNT_MAX = 2**63 - 1
 _SPEEDS = {"standard": Speed.STANDARD, "normal": Speed.STANDARD, "fast": Speed.FAST, None: Speed.STANDARD}
 _BOOKED_PROVIDERS = {provider.value: provider for provider in Provider if provider is not Provider.OTHER}
 
@@ -46,6 +60,22 @@ def _provider(value: object) -> Provider:
     if not isinstance(value, str) or value not in _BOOKED_PROVIDERS:
         raise ValueError(f"{value!r} is not one of {', '.join(_BOOKED_PROVIDERS)}")
     return _BOOKED_PROVIDERS[value]
+
+
+def _instant(value: object) -> int:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r}: expected an instant as text (RFC 3339)")  # noqa: TRY004 - pydantic reports this
+    return read_instant(value)
+
+
+def _echo(value: JsonValue) -> JsonValue:
+    """Take what can be said back in JSON: no NaN, no number of thousands of digits."""
+    json.dumps(value, allow_nan=False)
+    return value
+
+
+InstantText = Annotated[int, BeforeValidator(_instant)]
+CallId = Annotated[JsonValue, AfterValidator(_echo)]
 
 
 class _Part(BaseModel):
@@ -74,28 +104,53 @@ class _Flags(_Part):
 
 
 class _Call(BaseModel):
-    # Further keys are the caller's own notes, but next to a missing key one is taken for its misspelling.
+    # Further keys are the caller's own notes, but one that is nearly the name of a missing key is its misspelling.
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    id: str | int | None = None
+    id: CallId = None
     provider: Annotated[Provider, BeforeValidator(_provider)]
     model: str
-    timestamp: Instant
+    timestamp: InstantText
     tokens: _TokenCounts
     server_tools: _ServerTools | None = None
     flags: _Flags | None = None
+    cost_center: str | None = None
 
     @model_validator(mode="after")
     def _not_misspelt(self) -> Self:
-        missing = type(self).model_fields.keys() - self.model_fields_set
-        if self.model_extra and missing:
-            known, given = ", ".join(sorted(missing)), ", ".join(sorted(self.model_extra))
-            raise ValueError(f"unknown key {given} while {known} is missing")
+        missing = sorted(type(self).model_fields.keys() - self.model_fields_set)
+        for given in sorted(self.model_extra or ()):
+            near = difflib.get_close_matches(given, missing, n=1, cutoff=_MISSPELT_CUTOFF)
+            if near:
+                raise ValueError(f"unknown key {given}; did you mean {near[0]}?")
         return self
+
+    @property
+    def rating_input(self) -> RatingInput:
+        """The call as rating sees it."""
+        tokens, flags = self.tokens, self.flags or _Flags()
+        return RatingInput(
+            provider=self.provider,
+            model=self.model,
+            at_unix_nano=self.timestamp,
+            tokens=Tokens(
+                input=tokens.input,
+                output=tokens.output,
+                cache_read=tokens.cache_read,
+                cache_write_5m=tokens.cache_write_5m,
+                cache_write_1h=tokens.cache_write_1h,
+                cache_write_unspecified=tokens.cache_write_unspecified,
+                web_search=0 if self.server_tools is None else self.server_tools.web_search_requests,
+            ),
+            speed=flags.speed,
+            region=flags.region or "",
+            inference_geo=flags.inference_geo or "",
+            batch=bool(flags.batch),
+        )
 
 
 class _Id(BaseModel):
-    id: str | int | None = None
+    id: CallId = None
 
 
 def rate_line(line: str | bytes, book: PriceBook) -> Json:
@@ -105,51 +160,28 @@ def rate_line(line: str | bytes, book: PriceBook) -> Json:
     except ValidationError as error:
         reason = "; ".join(_mistake(dict(item)) for item in error.errors())
         return _answer(_id_of(line), INVALID, book, reason=reason)
-    tokens, flags = call.tokens, call.flags or _Flags()
-    outcome = rate(
-        book,
-        RatingInput(
-            provider=call.provider,
-            model=call.model,
-            at_unix_nano=call.timestamp,
-            tokens=Tokens(
-                input=tokens.input,
-                output=tokens.output,
-                cache_read=tokens.cache_read,
-                cache_write_5m=tokens.cache_write_5m,
-                cache_write_1h=tokens.cache_write_1h,
-                cache_write_unspecified=tokens.cache_write_unspecified,
-                web_search=0 if call.server_tools is None else call.server_tools.web_search_requests,
-            ),
-            speed=flags.speed,
-            region=flags.region or "",
-            inference_geo=flags.inference_geo or "",
-            batch=bool(flags.batch),
-        ),
-    )
-    match outcome:
+    quoted = quote(book, call.rating_input, call.cost_center or "")
+    match quoted.charged:
         case Unpriced(reason=reason, detail=detail):
             return _answer(call.id, Status.UNPRICED, book, reason=f"{reason}: {detail}")
-        case Rated() as rated:
-            status = Status.LOWER_BOUND if rated.bounds else Status.EXACT
-            return _answer(call.id, status, book, rated=rated, reason="; ".join(map(_BOUNDS.__getitem__, rated.bounds)))
+        case Rated(bounds=bounds):
+            status = Status.LOWER_BOUND if bounds else Status.EXACT
+            return _answer(call.id, status, book, quoted, reason="; ".join(map(_BOUNDS.__getitem__, bounds)))
 
 
 def _answer(
-    call_id: str | int | None,
-    status: str,
-    book: PriceBook,
-    *,
-    rated: Rated | None = None,
-    reason: str,
-) -> Json:
+    call_id: JsonValue, status: str, book: PriceBook, quoted: Quote | None = None, *, reason: str
+) -> dict[str, object]:
+    charged = quoted.charged if quoted is not None and isinstance(quoted.charged, Rated) else None
+    listed = quoted.listed if quoted is not None and isinstance(quoted.listed, Rated) else None
     return {
         "id": call_id,
         "status": str(status),
-        "usd": None if rated is None else format_usd(rated.cost_picousd),
-        "rates_usd_per_mtok": None if rated is None else _rates(rated.tariff.base),
-        "modifier": "1" if rated is None else factor_text(rated.tariff.factor),
-        "price_row": None if rated is None else rated.tariff.row.id,
+        "usd": None if charged is None else format_usd(charged.cost_picousd),
+        "list_usd": None if listed is None else format_usd(listed.cost_picousd),
+        "rates_usd_per_mtok": None if charged is None else _rates(charged.tariff.base),
+        "modifier": "1" if charged is None else factor_text(charged.tariff.factor),
+        "price_row": None if charged is None else charged.tariff.row.id,
         "price_book": book.id,
         "reason": reason or None,
     }
@@ -159,7 +191,7 @@ def _rates(rates: Tokens) -> dict[str, str]:
     return {name.value: rate_usd_per_mtok(getattr(rates, name.value)) for name in _RATED_CLASSES}
 
 
-def _id_of(line: str | bytes) -> str | int | None:
+def _id_of(line: str | bytes) -> JsonValue:
     """Id of an invalid line, if at least that can be read."""
     try:
         return _Id.model_validate_json(line).id

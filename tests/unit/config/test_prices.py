@@ -15,6 +15,7 @@ from support.truth import answered, capture_folders
 DATA = Path(__file__).parents[2] / "data" / "prices"
 LIST = (DATA / "list.yaml").read_text()
 BAD = sorted(DATA.glob("bad_*.yaml"))
+CONTRACT = "bad_contract_"
 UPDATE = """
 schema: 1
 name: newer
@@ -69,7 +70,7 @@ def test_equal_content_is_an_equal_id_and_other_content_another(tmp_path: Path) 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_a_bad_file_is_refused_with_file_line_key_and_what_was_expected(path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_price_book(Layers(files=(path,)))
+        load_price_book(Layers(contract=path) if path.name.startswith(CONTRACT) else Layers(files=(path,)))
     assert expected_problems(path)
     assert list(caught.value.problems) == expected_problems(path)
 
@@ -82,7 +83,7 @@ def test_every_mistake_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     told = "\n".join(caught.value.problems)
     assert str(first) in told
     assert str(second) in told
-    assert "none.yaml: price file cannot be read" in told
+    assert "none.yaml: cannot be read" in told
 
 
 def test_an_improbable_row_is_taken_when_it_is_confirmed(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ ACCOUNT = Account(
     labels=(("team", "core"), ("cost_center", "unallocated")),
     purpose=Purpose(query_source="compact", skill_name="demo"),
 )
-PRICED = Price("book", "row", rates=(3, 15, 1, 4, 6, 4, 0))
+RATES = (3, 15, 1, 4, 6, 4, 0)
+PRICED = Price("book", "row", rates=RATES, list_rates=RATES)
 UNPRICED = Price("book", unpriced_reason="unknown_model")
 
 

@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from spanledger import ledger
 from spanledger.core.errors import ConfigError
 from spanledger.ledger.database import Database
+
+MIGRATIONS = Path(ledger.__file__).parent / "migrations"
+OLD_POSTING = (
+    "identity, revision, reason, status, evidence, record_digest, sender_id, account_id, price_id, input, output, "
+    "cache_read, cache_write_5m, cache_write_1h, cache_write_unspecified, web_search, cost_picousd, "
+    "occurred_unix_nano, posted_unix_nano"
+)
 
 
 def test_a_new_file_gets_the_whole_schema_and_keeps_it(tmp_path: Path) -> None:
@@ -69,6 +77,27 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(ConfigError, match="upgrade spanledger"):
         Database.open(path)
+
+
+def test_a_ledger_from_before_contracts_gets_its_list_costs(tmp_path: Path) -> None:
+    """Until schema 8 every price was the list's. Postings stay append-only."""
+    path = tmp_path / "ledger.db"
+    old = sqlite3.connect(path)
+    for number in range(1, 9):
+        old.executescript((MIGRATIONS / f"{number:04}.sql").read_text())
+    old.executescript(f"""
+        INSERT INTO price VALUES (7, 'list@1', 'model@2026', '[1,2,3,4,5,6,7]', '', '', 'fast');
+        INSERT INTO posting ({OLD_POSTING}) VALUES ({", ".join("1" for _ in OLD_POSTING.split(","))});
+        PRAGMA user_version = 8;
+    """)
+    old.close()
+    database = Database.open(path)
+    price = database.connection.execute("SELECT id, rates, list_rates, modifiers, bounds FROM price").fetchone()
+    assert price == (7, "[1,2,3,4,5,6,7]", "[1,2,3,4,5,6,7]", "fast", "[]")
+    assert database.connection.execute("SELECT cost_picousd, list_cost_picousd FROM posting").fetchone() == (1, 1)
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        database.connection.execute("UPDATE posting SET list_cost_picousd = 0")
+    database.close()
 
 
 def test_postings_cannot_be_changed_or_deleted(tmp_path: Path) -> None:

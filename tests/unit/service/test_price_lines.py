@@ -31,6 +31,7 @@ def test_a_line_that_can_be_priced() -> None:
         "status": "exact",
         # 107 x 4 + 53 x 20 + 513 x 5 + 12,011 x 0.20 = 6,455.2 per million.
         "usd": "0.0064552",
+        "list_usd": "0.0064552",
         "rates_usd_per_mtok": {
             "input": "4",
             "output": "20",
@@ -106,11 +107,72 @@ def test_a_line_that_cannot_be_used_is_invalid_and_says_where(changes: dict[str,
     assert said in str(answer["reason"])
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "null", '"x"', "{}", '{"id": []}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        "null",
+        '"x"',
+        "{}",
+        '{"model": "\\ud800"}',
+        "[" * 100_000,
+        '{"id": ' + "9" * 5_000 + "}",
+        '{"id": NaN}',
+        b"\xff\xfe",
+        "\0",
+    ],
+)
 def test_no_line_is_an_exception(line: str | bytes) -> None:
     answer = rate_line(line, BOOK)
     assert (answer["id"], answer["status"]) == (None, "invalid")
     assert answer["reason"]
+
+
+@pytest.mark.parametrize("call_id", [None, "é\n", 7, 1.5, True, ["x"], {"a": None}, 10**30])
+def test_any_id_comes_back(call_id: object) -> None:
+    assert rated(id=call_id)["id"] == call_id
+    assert rated(id=call_id, tokens=None)["id"] == call_id
+
+
+def test_huge_counts_are_exact() -> None:
+    answer = rated(tokens={"input": 2**63 - 1, "output": 10**18 + 1})
+    # 9,223,372,036,854,775,807 x 4 + 1,000,000,000,000,000,001 x 20 per million
+    assert answer["usd"] == "56893488147419.103248"
+    assert rated(tokens={"input": 2**63})["status"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "cache_read"),
+    [
+        ("2026-10-06T23:59:59.999999999Z", "0.2"),
+        ("2026-10-07T00:00:00Z", "0.1"),
+        ("2026-10-07t01:59:59.9+02:00", "0.2"),
+        ("2026-10-07 02:00:00+02:00", "0.1"),
+        ("2026-10-06T16:00:00-08:00", "0.1"),
+        ("2026-10-06T23:59:59-00:00", "0.2"),
+    ],
+)
+def test_instants_are_compared_in_utc(timestamp: str, cache_read: str) -> None:
+    answer = rated(model="claude-sonnet-5-5", timestamp=timestamp)
+    assert answer["rates_usd_per_mtok"]["cache_read"] == cache_read
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    ["2026-10-07T00:00:00", "20261007T000000Z", "2026-13-01T00:00:00Z", "2026-10-07T24:00:00Z", "", 0, None],
+)
+def test_what_is_no_instant_is_invalid(timestamp: object) -> None:
+    answer = rated(timestamp=timestamp)
+    assert answer["status"] == "invalid"
+    assert str(answer["reason"]).startswith("timestamp: ")
+
+
+@pytest.mark.parametrize(
+    "timestamp", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-12-31T23:59:59Z"]
+)
+def test_the_ends_of_time_are_instants(timestamp: str) -> None:
+    assert rated(timestamp=timestamp)["status"] in ("exact", "unpriced")
 
 
 def test_a_callers_own_keys_are_left_alone_unless_a_key_of_ours_is_missing() -> None:
@@ -118,4 +180,4 @@ def test_a_callers_own_keys_are_left_alone_unless_a_key_of_ours_is_missing() -> 
     without = {key: value for key, value in LINE.items() if key != "server_tools"}
     answer = rate_line(json.dumps(without | {"server_tool": {"web_search_requests": 5}}), BOOK)
     assert answer["status"] == "invalid"
-    assert "unknown key server_tool while server_tools is missing" in str(answer["reason"])
+    assert "unknown key server_tool; did you mean server_tools?" in str(answer["reason"])
