@@ -210,7 +210,7 @@ class Quantity(StrEnum):
 
 
 class Metric(StrEnum):
-    """Metrics that are folds of postings, or of the clients' activity counters."""
+    """Metrics that are folds of postings, or of what else senders' records add up to."""
 
     COST = "spanledger.cost"
     USER_COST = "spanledger.user.cost"
@@ -232,6 +232,10 @@ class Metric(StrEnum):
     UNALLOCATED_COST_ADJUSTMENT = "spanledger.unallocated.cost.adjustment"
     CLIENT_GAP = "spanledger.client_gap"
     DUPLICATES = "spanledger.duplicates"
+    RESIDUAL_COST = "spanledger.residual.cost"
+    RESIDUAL_COST_ADJUSTMENT = "spanledger.residual.cost.adjustment"
+    SIGNAL_TOKENS = "spanledger.signal.tokens"
+    SIGNAL_TOKENS_ADJUSTMENT = "spanledger.signal.tokens.adjustment"
     SESSIONS = "spanledger.sessions"
     LINES_OF_CODE = "spanledger.lines_of_code"
     COMMITS = "spanledger.commits"
@@ -250,6 +254,8 @@ ADJUSTMENT_OF: dict[Metric, Metric] = {
     Metric.UNPRICED_REQUESTS: Metric.UNPRICED_REQUESTS_ADJUSTMENT,
     Metric.UNPRICED_TOKENS: Metric.UNPRICED_TOKENS_ADJUSTMENT,
     Metric.UNALLOCATED_COST: Metric.UNALLOCATED_COST_ADJUSTMENT,
+    Metric.RESIDUAL_COST: Metric.RESIDUAL_COST_ADJUSTMENT,
+    Metric.SIGNAL_TOKENS: Metric.SIGNAL_TOKENS_ADJUSTMENT,
 }
 """The twin that takes a metric's corrections. Every total that we show is series + adjustment."""
 
@@ -335,6 +341,24 @@ _SERIES: tuple[MetricSpec, ...] = (
         False,
         "Cost whose sender leaves out allow-listed labels; `missing` lists them (`cost_center,team`), so that no cost "
         "is in two series.",
+    ),
+    MetricSpec(
+        Metric.RESIDUAL_COST,
+        "USD",
+        Quantity.MONEY,
+        True,
+        ("basis", "model", "query_class"),
+        True,
+        "The part of `spanledger.cost` that only the clients' own sums hold: no record of a call came.",
+    ),
+    MetricSpec(
+        Metric.SIGNAL_TOKENS,
+        "{token}",
+        Quantity.COUNT,
+        True,
+        ("signal",),
+        True,
+        "Tokens that each signal (`logs`, `traces`, `metrics`) told of, each call once; see docs/completeness.md.",
     ),
 )
 

@@ -93,6 +93,8 @@ def _measures(total: PostingTotal) -> Iterable[tuple[Metric, dict[str, str], int
         yield Metric.UNPRICED_TOKENS, why, sum(total.tokens)
         return
     yield Metric.USER_COST, {"basis": account.basis, "user": account.user}, sum(amounts)
+    if total.evidence is Evidence.METRIC:
+        yield Metric.RESIDUAL_COST, call, sum(amounts)
     for token_class, amount in zip(TOKEN_CLASSES, amounts, strict=True):
         yield Metric.COST, call | {"token_class": token_class}, amount
     yield Metric.PURPOSE_COST, _purpose_labels(total), sum(amounts)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spanledger.core.money import PICO_PER_USD
-from spanledger.core.semconv import METRIC_CLIENT_COST
-from spanledger.core.usage import ControlPoint, Evidence, QueryClass, Speed, Temporality
+from spanledger.core.semconv import METRIC_CLIENT_COST, METRIC_CLIENT_TOKENS
+from spanledger.core.usage import ControlPoint, Evidence, QueryClass, Source, Speed, Temporality
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
+from spanledger.ledger.known_sums import KnownSums
 
 _INSERT = """
 INSERT INTO control_point (
@@ -19,6 +20,9 @@ INSERT INTO control_point (
     token_type, received_unix_nano
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET amount = max(amount, excluded.amount)
+"""
+_AMOUNT = """
+SELECT amount FROM control_point WHERE metric = ? AND series = ? AND start_unix_nano = ? AND time_unix_nano = ?
 """
 _COLUMNS = """
     metric, series, start_unix_nano, time_unix_nano, temporality, amount, sender_id, model, query_class, speed,
@@ -78,10 +82,18 @@ class ControlStore:
     def __init__(self, database: Database, dimensions: Dimensions) -> None:
         self._connection = database.connection
         self._senders = dimensions.senders
+        self._known = KnownSums(database)
 
-    def add(self, points: Sequence[ControlPoint], received_unix_nano: int) -> None:
-        """Store points; a repeated one changes nothing."""
-        self._connection.executemany(_INSERT, [self._row(point, received_unix_nano) for point in points])
+    def add(
+        self, points: Iterable[ControlPoint], received_unix_nano: int, ledger_began_unix_nano: int
+    ) -> Mapping[Source, int]:
+        """Store points; a repeated one changes nothing. Gives the tokens by which each sender's sums grew."""
+        grown: defaultdict[Source, int] = defaultdict(int)
+        for point in points:
+            if point.metric == METRIC_CLIENT_TOKENS:
+                grown[point.source] += self._grown(point, ledger_began_unix_nano)
+            self._connection.execute(_INSERT, self._row(point, received_unix_nano))
+        return grown
 
     def of_senders(self, sender_ids: Sequence[int], start_unix_nano: int, end_unix_nano: int) -> list[ControlPoint]:
         """Points of some senders that say what their sums grew by in a time.
@@ -112,6 +124,15 @@ class ControlStore:
         for sender_id, query_class, whole, rest in self._connection.execute(_LOG_COST, logs):
             held[self._group(sender_id, query_class)] -= whole * PICO_PER_USD + rest
         return sum(amount for amount in held.values() if amount > 0)
+
+    def _grown(self, point: ControlPoint, ledger_began_unix_nano: int) -> int:
+        """What a point adds to its sum; of a delta its own row says whether it is known."""
+        if point.temporality is Temporality.CUMULATIVE:
+            series = f"{point.metric} {point.series}"
+            return self._known.grown_cumulative(series, point.start_unix_nano, point.amount, ledger_began_unix_nano)
+        place = (point.metric, point.series, point.start_unix_nano, point.time_unix_nano)
+        known = self._connection.execute(_AMOUNT, place).fetchone()
+        return point.amount if known is None else max(0, point.amount - known[0])
 
     def _group(self, sender_id: int, query_class: str) -> Group:
         return (self._senders.value_of(sender_id).group, QueryClass(query_class))

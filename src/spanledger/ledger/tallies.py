@@ -1,26 +1,21 @@
-"""Tallies: running totals of what senders' records say besides cost, and which data points are in them."""
+"""Tallies: running totals of what senders' records say besides cost."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from spanledger.core.control import is_older
 from spanledger.core.semconv import Metric
 from spanledger.core.tally import TallyKey
 from spanledger.core.usage import ActivityPoint, Temporality
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions, pairs_from_text, pairs_to_text
+from spanledger.ledger.known_sums import KnownSums
 
 _ADD = """
 INSERT INTO tally (sender_id, metric, labels, amount) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET amount = amount + excluded.amount
 """
-_KNOWN_SUM = "SELECT low, high FROM known_sum WHERE series = ? AND start_unix_nano = ? AND time_unix_nano = ?"
-_KEEP_SUM = "INSERT OR REPLACE INTO known_sum VALUES (?, ?, ?, ?, ?)"
-
-_OF_CUMULATIVE = 0
-"""In the place of a time: a cumulative series has one row, its points have none of their own."""
 
 
 class TallyStore:
@@ -28,6 +23,7 @@ class TallyStore:
 
     def __init__(self, database: Database, dimensions: Dimensions) -> None:
         self._connection = database.connection
+        self._known = KnownSums(database)
         self._senders = dimensions.senders
 
     def add(self, amounts: Mapping[TallyKey, int]) -> None:
@@ -77,23 +73,9 @@ class TallyStore:
         return {Metric(metric): amount for metric, amount in rows}
 
     def _grown(self, point: ActivityPoint, ledger_began_unix_nano: int) -> int:
-        """What a point adds: of a repeated delta nothing, of a cumulative point what exceeds the series' highest.
-
-        Of a series older than the ledger the lowest known is a baseline.
-        """
-        is_delta = point.temporality is Temporality.DELTA
-        has_baseline = not is_delta and is_older(point.start_unix_nano, ledger_began_unix_nano)
-        place = (point.series, point.start_unix_nano, point.time_unix_nano if is_delta else _OF_CUMULATIVE)
-        known = self._connection.execute(_KNOWN_SUM, place).fetchone()
-        if known is None:
-            low = high = point.amount
-            before = 0
-        else:
-            low, high = min(known[0], point.amount), max(known[1], point.amount)
-            before = known[1] - (known[0] if has_baseline else 0)
-        if known != (low, high):
-            self._connection.execute(_KEEP_SUM, (*place, low, high))
-        return high - (low if has_baseline else 0) - before
+        if point.temporality is Temporality.DELTA:
+            return self._known.grown_delta(point.series, point.start_unix_nano, point.time_unix_nano, point.amount)
+        return self._known.grown_cumulative(point.series, point.start_unix_nano, point.amount, ledger_began_unix_nano)
 
     def _key(self, sender_id: int, metric: str, labels: str) -> TallyKey:
         return TallyKey(self._senders.value_of(sender_id), Metric(metric), pairs_from_text(labels))

@@ -33,7 +33,7 @@ class Figures:
             "cost_usd": format_usd(report.cost_picousd),
             "list_cost_usd": format_usd(report.list_cost_picousd),
             "client_cost_usd": format_usd(self.client_cost_picousd),
-            "residual_usd": format_usd(_residual_picousd(report)),
+            "residual_usd": format_usd(residual_picousd(report)),
             "requests": report.requests,
             "duplicates": duplicates,
             "unpriced": {"requests": report.unpriced_requests, "tokens": report.unpriced_tokens},
@@ -69,6 +69,7 @@ def _disagreements(report: Report, ledger: Ledger, metrics: dict[Metric, int]) -
         "report, cost by purpose": (Metric.PURPOSE_COST, report.cost_picousd),
         "report, unpriced requests": (Metric.UNPRICED_REQUESTS, report.unpriced_requests),
         "report, unpriced tokens": (Metric.UNPRICED_TOKENS, report.unpriced_tokens),
+        "report, residual": (Metric.RESIDUAL_COST, residual_picousd(report)),
         **{f"ledger, {metric.value}": (metric, total) for metric, total in ledger.tallies.totals().items()},
     }
     return [
@@ -88,7 +89,8 @@ def _amount(metric: Metric, value: int) -> str | int | float:
             return value / NANO_PER_SECOND
 
 
-def _residual_picousd(report: Report) -> int:
+def residual_picousd(report: Report) -> int:
+    """What a report holds that only the clients' sums know of."""
     residual = report.groups["by_evidence"].get(Evidence.METRIC.value)
     return 0 if residual is None else residual.cost_picousd or 0
 

@@ -18,7 +18,8 @@ from spanledger.core.metering import Meter
 from spanledger.core.posting import Charge, Latest, reconcile
 from spanledger.core.redaction import Redaction
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for, settle
-from spanledger.core.tally import duplicate_tallies, tally_increments
+from spanledger.core.signals import signal_key, told_by
+from spanledger.core.tally import TallyKey, duplicate_tallies, tally_increments
 from spanledger.core.usage import ActivityPoint, ControlPoint, Problem, Signal, UsageRecord
 from spanledger.core.views import series_increments
 from spanledger.ledger.ledger import Ledger
@@ -143,11 +144,8 @@ class Pipeline:
             settled = self._settle(evidence, now_unix_nano, known=known)
             self._ledger.begin(now_unix_nano)
             self._reconciler.note((s.record for s in fresh), (p for one in group for p in one.points), now_unix_nano)
-            activity = [point for prepared in group for point in prepared.activity]
-            self._ledger.tallies.add(duplicate_tallies(repeated))
-            self._ledger.tallies.add_points(activity, self._ledger.began_unix_nano)
-            for prepared in group:
-                self._ledger.control.add(prepared.points, now_unix_nano)
+            told = told_by(evidence, fresh, self._options.policy) | duplicate_tallies(repeated)
+            self._tally(group, told, now_unix_nano)
             dropped = sum(self._put_in_outbox(prepared, settled, now_unix_nano) for prepared in group)
             # Effect 2: COMMIT and its fsync, on leaving this block. A kill before it leaves nothing, as after effect 1;
             # after it the group is booked though no sender knows: one that sends again sends duplicates.
@@ -241,6 +239,16 @@ class Pipeline:
         self._ledger.evidence.stop_waiting(known - waits.keys())
         self._ledger.evidence.wait(waits)
         return _Settled(calls, desired)
+
+    def _tally(self, group: Sequence[Prepared], told: Mapping[TallyKey, int], now_unix_nano: int) -> None:
+        """Keep data points, and add to the tallies what is new in them and what records told."""
+        began = self._ledger.began_unix_nano
+        points = (point for prepared in group for point in prepared.points)
+        grown = self._ledger.control.add(points, now_unix_nano, began)
+        by_metric = {signal_key(source, Signal.METRICS): tokens for source, tokens in grown.items()}
+        self._ledger.tallies.add({**told, **by_metric})
+        activity = [point for prepared in group for point in prepared.activity]
+        self._ledger.tallies.add_points(activity, began)
 
     def _put_in_outbox(self, prepared: Prepared, settled: _Settled, now_unix_nano: int) -> int:
         """Keep a payload for the destinations that take its signal; give how many have no room for it."""
