@@ -12,11 +12,11 @@ import typer
 
 from spanledger.cli.main import app
 from spanledger.config.settings import setting_keys, variable_of
+from spanledger.core.gauges import GAUGES
 from spanledger.core.semconv import (
     ADJUSTMENT_OF,
     ATTRIBUTES,
     DEFAULT_RESOURCE_LABELS,
-    GAUGES,
     METRICS,
     TOTALS,
     UNALLOCATED,

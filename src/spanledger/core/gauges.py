@@ -1,10 +1,55 @@
-"""Readings of gauges: values that are taken anew at each export and kept nowhere."""
+"""Gauges: every one by name, unit and meaning; readings of them are taken anew at each export and kept nowhere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from spanledger.core.semconv import GAUGES, Gauge
+from spanledger.core.semconv import Quantity
+
+
+class Gauge(StrEnum):
+    """Gauges: what is so at the time of an export."""
+
+    OUTBOX_PAYLOADS = "spanledger.outbox.payloads"
+    OUTBOX_BYTES = "spanledger.outbox.size"
+    OUTBOX_AGE = "spanledger.outbox.age"
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeSpec:
+    """One gauge: name, UCUM unit, quantity, labels, meaning."""
+
+    name: Gauge
+    unit: str
+    quantity: Quantity
+    labels: tuple[str, ...]
+    description: str
+
+
+GAUGES: dict[Gauge, GaugeSpec] = {
+    spec.name: spec
+    for spec in (
+        GaugeSpec(
+            Gauge.OUTBOX_PAYLOADS,
+            "{payload}",
+            Quantity.COUNT,
+            ("destination", "state"),
+            "Payloads kept for a destination: `pending`, or `refused` by it for good.",
+        ),
+        GaugeSpec(
+            Gauge.OUTBOX_BYTES, "By", Quantity.COUNT, ("destination",), "Size of what is pending for a destination."
+        ),
+        GaugeSpec(
+            Gauge.OUTBOX_AGE,
+            "s",
+            Quantity.DURATION,
+            ("destination",),
+            "How long the oldest pending payload has waited.",
+        ),
+    )
+}
+"""Every gauge. Readings of them are collected by `service.gauges` at each export."""
 
 
 @dataclass(frozen=True, slots=True)

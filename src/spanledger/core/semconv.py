@@ -447,50 +447,6 @@ ACTIVITY: dict[str, Metric] = {
 READ_METRICS: frozenset[str] = CONTROL_METRICS | ACTIVITY.keys()
 """Metrics of the client that are read."""
 
-
-class Gauge(StrEnum):
-    """Gauges: what is so at the time of an export."""
-
-    OUTBOX_PAYLOADS = "spanledger.outbox.payloads"
-    OUTBOX_BYTES = "spanledger.outbox.size"
-    OUTBOX_AGE = "spanledger.outbox.age"
-
-
-@dataclass(frozen=True, slots=True)
-class GaugeSpec:
-    """One gauge: name, UCUM unit, quantity, labels, meaning."""
-
-    name: Gauge
-    unit: str
-    quantity: Quantity
-    labels: tuple[str, ...]
-    description: str
-
-
-GAUGES: dict[Gauge, GaugeSpec] = {
-    spec.name: spec
-    for spec in (
-        GaugeSpec(
-            Gauge.OUTBOX_PAYLOADS,
-            "{payload}",
-            Quantity.COUNT,
-            ("destination", "state"),
-            "Payloads kept for a destination: `pending`, or `refused` by it for good.",
-        ),
-        GaugeSpec(
-            Gauge.OUTBOX_BYTES, "By", Quantity.COUNT, ("destination",), "Size of what is pending for a destination."
-        ),
-        GaugeSpec(
-            Gauge.OUTBOX_AGE,
-            "s",
-            Quantity.DURATION,
-            ("destination",),
-            "How long the oldest pending payload has waited.",
-        ),
-    )
-}
-"""Every gauge. Readings of them are collected by `service.gauges` at each export."""
-
 OVERFLOW_LABEL = "otel.metric.overflow"
 """Marks the series that takes what the label budget (`metrics.max_series`) has no room for (OpenTelemetry SDK rule)."""
 

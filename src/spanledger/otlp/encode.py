@@ -11,9 +11,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, NumberDataPoint
 
 from spanledger.core.batch import Scalar
-from spanledger.core.gauges import Reading
+from spanledger.core.gauges import GAUGES, Reading
 from spanledger.core.money import usd_double
-from spanledger.core.semconv import GAUGES, OVERFLOW_LABEL, MetricSpec, Quantity
+from spanledger.core.semconv import OVERFLOW_LABEL, MetricSpec, Quantity
 from spanledger.core.times import NANO_PER_SECOND
 
 

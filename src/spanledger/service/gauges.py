@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from spanledger.core.gauges import Reading, reading
-from spanledger.core.semconv import Gauge
+from spanledger.core.gauges import Gauge, Reading, reading
 from spanledger.ledger.ledger import Ledger
 
 Reader = Callable[[int], Iterable[Reading]]
@@ -13,7 +12,7 @@ Reader = Callable[[int], Iterable[Reading]]
 
 
 def readers(ledger: Ledger, destinations: Sequence[str]) -> tuple[Reader, ...]:
-    """Every reader; a new gauge is a line in `core.semconv.GAUGES` and a reader here."""
+    """Every reader; a new gauge is a line in `core.gauges.GAUGES` and a reader here."""
     return (lambda now_unix_nano: _outbox(ledger, destinations, now_unix_nano),)
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from spanledger.core.gauges import reading
+from spanledger.core.gauges import Gauge, reading
 from spanledger.core.money import picousd_of_double
-from spanledger.core.semconv import METRICS, OVERFLOW_LABEL, Gauge, Metric
+from spanledger.core.semconv import METRICS, OVERFLOW_LABEL, Metric
 from spanledger.otlp.encode import GaugePoint, SeriesPoint, decode_sums, encode_metrics
 
 
