@@ -12,6 +12,7 @@ from spanledger.core.delivery import Delivery, Receipt
 from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge, standing_charges
 from spanledger.core.semconv import Metric
+from spanledger.core.settling import Prices
 from spanledger.core.usage import Evidence, Signal
 from spanledger.service.assembly import policy_of
 from spanledger.service.audit import Figures, audit
@@ -25,9 +26,9 @@ from support.telling import NOW
 class Books:
     """One ledger with default settings. Time is what the deliveries say, and only moves on."""
 
-    def __init__(self, path: Path, settings: Settings | None) -> None:
+    def __init__(self, path: Path, settings: Settings | None = None, prices: Prices | None = None) -> None:
         self.settings = settings or Settings()
-        self.parts = open_parts(path, settings=settings)
+        self.parts = open_parts(path, settings=settings, prices=prices)
         self.ledger = self.parts.ledger
         self.now_unix_nano = 0
         self.duplicates = 0
@@ -97,9 +98,9 @@ class Books:
 
 
 @contextmanager
-def open_books(path: Path, settings: Settings | None = None) -> Iterator[Books]:
+def open_books(path: Path, settings: Settings | None = None, prices: Prices | None = None) -> Iterator[Books]:
     """Open or go on with a ledger; closed at the end."""
-    books = Books(path, settings)
+    books = Books(path, settings, prices)
     try:
         yield books
     finally:

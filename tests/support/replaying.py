@@ -51,10 +51,13 @@ def list_prices() -> Prices:
     return load_prices(Settings())
 
 
-def open_parts(ledger_path: Path, *, forward: bool = True, settings: Settings | None = None) -> Parts:
-    """A pipeline on a ledger file, by default with default settings."""
+def open_parts(
+    ledger_path: Path, *, forward: bool = True, settings: Settings | None = None, prices: Prices | None = None
+) -> Parts:
+    """A pipeline on a ledger file, by default with default settings and the bundled prices."""
     settings = settings or Settings()
-    prices = list_prices() if settings.prices == Settings().prices else None
+    if prices is None and settings.prices == Settings().prices:
+        prices = list_prices()
     return assemble(settings, ledger_path, forward=forward, prices=prices)
 
 

@@ -11,6 +11,7 @@ from spanledger.cli import prices
 from spanledger.cli.demo import demo
 from spanledger.cli.explain import explain, session
 from spanledger.cli.replay import replay
+from spanledger.cli.reprice import reprice
 from spanledger.cli.serve import serve
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ app.command()(replay)
 app.command()(demo)
 app.command()(explain)
 app.command()(session)
+app.command()(reprice)
 app.add_typer(prices.app, name="prices")
 
 

@@ -7,7 +7,7 @@ before them back. So "charged once" is a unique index on (identity, revision), a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import mul
 
@@ -38,6 +38,8 @@ class Reason(StrEnum):
     """What the client's sums hold beyond the calls has changed: a call or a point came."""
     REFINED = "refined"
     """The client's sums, or a gateway's alias seen elsewhere, tell what the record of a call does not."""
+    REPRICE = "reprice"
+    """The usage was priced again, by a command, and its figures changed."""
     BETTER_RECORD = "better_record"
     """A fuller record of the same signal came; which of two wins does not depend on their order."""
 
@@ -166,12 +168,38 @@ def reconcile(desired: Mapping[str, Charge], latest: Mapping[str, Latest], now_u
     return postings
 
 
+def reprice(desired: Mapping[str, Charge], latest: Mapping[str, Latest], now_unix_nano: int) -> list[Posting]:
+    """Give the postings that lead from what is posted to the same usage at the prices of another book.
+
+    As `reconcile`, but a standing charge is corrected where its figures differ. One whose figures stay is left alone
+    even if another version of the book now says the same, so a second run posts nothing.
+    """
+    postings: list[Posting] = []
+    for identity, last in latest.items():
+        charge = desired.get(identity)
+        if last.live and (charge is None or _figures(charge) != _figures(last.charge)):
+            postings.extend(correct(last, charge, Reason.REPRICE, now_unix_nano))
+    for identity, charge in desired.items():
+        past = latest.get(identity)
+        if past is None:
+            postings.append(Posting(charge, 0, None, Reason.REPRICE, now_unix_nano))
+        elif not past.live:
+            postings.append(Posting(charge, past.revision + 1, past.revision, Reason.REPRICE, now_unix_nano))
+    return postings
+
+
 def correct(last: Latest, charge: Charge | None, reason: Reason, now_unix_nano: int) -> list[Posting]:
     """Give the postings that take a live charge back and put another, if any, in its place."""
     taken_back = Posting(last.charge, last.revision + 1, last.revision, reason, now_unix_nano)
     if charge is None:
         return [taken_back]
     return [taken_back, Posting(charge, last.revision + 2, last.revision, reason, now_unix_nano)]
+
+
+def _figures(charge: Charge) -> Charge:
+    """A charge without what tells where its rates stand and when it was, which no figure depends on."""
+    price = replace(charge.price, price_book="", price_row="", modifiers=(), unpriced_detail="")
+    return replace(charge, price=price, occurred_unix_nano=0)
 
 
 def _reason(old: Charge, new: Charge | None) -> Reason:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from spanledger.core.attribution import Account, purpose_name
 from spanledger.core.posting import Price, Status
-from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, NONE, OVERFLOW_LABEL, Metric
+from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, NONE, OVERFLOW_LABEL, Metric, Quantity
 from spanledger.core.usage import TOKEN_CLASSES, Evidence, Tokens
 from spanledger.core.verdict import Verdict
 
@@ -17,8 +17,9 @@ from spanledger.core.verdict import Verdict
 class PostingTotal:
     """Sum of postings that share everything but the call. Charges taken back count negative.
 
-    `reason` is empty for first charges. `client_cost_picousd` sums what clients reported for these calls; `verdict`
-    says why that figure is what it is, None without one.
+    `reason` is empty for first charges. `first_price` marks the price of usage that had none until it was repriced.
+    `client_cost_picousd` sums what clients reported for these calls; `verdict` says why that figure is what it is, None
+    without one.
     """
 
     account: Account
@@ -30,6 +31,7 @@ class PostingTotal:
     tokens: Tokens
     client_cost_picousd: int
     verdict: Verdict | None = None
+    first_price: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,24 @@ class SeriesState:
         return self.value if destination in self.primed_at else 0
 
 
+_COSTS = frozenset(name for name in ADJUSTMENT_OF if METRICS[name].quantity is Quantity.MONEY) - {Metric.CLIENT_COST}
+"""Metrics that hold what we say that usage costs."""
+
+
 def series_increments(totals: Iterable[PostingTotal]) -> dict[SeriesKey, int]:
-    """Fold posting totals into increments of the cumulative series; corrections go to the adjustment twins."""
+    """Fold posting totals into increments of the cumulative series; corrections go to the adjustment twins.
+
+    A first price takes none back, so it is no correction of a cost: the cost series themselves rise by it.
+    """
     increments: defaultdict[SeriesKey, int] = defaultdict(int)
     for total in totals:
         for metric, labels, amount in _measures(total):
             if amount == 0:
                 continue
-            if total.reason and metric in ADJUSTMENT_OF:
+            if total.reason and metric in ADJUSTMENT_OF and not (total.first_price and metric in _COSTS):
                 metric, labels = ADJUSTMENT_OF[metric], labels | {"reason": total.reason}
             increments[_series_key(metric, labels, total.account)] += amount
-    return dict(increments)
+    return {key: amount for key, amount in increments.items() if amount}
 
 
 def overflow_key(metric: Metric) -> SeriesKey:

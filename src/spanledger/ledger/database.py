@@ -61,11 +61,26 @@ class Database:
         Raises:
             ConfigError: there is none, it is not one, or its schema is not this version's.
         """
+        database = cls.append(path)
+        database.connection.execute("PRAGMA query_only = ON")
+        return database
+
+    @classmethod
+    def append(cls, path: Path) -> Database:
+        """Open a ledger file to add postings, beside the process that serves it, if one does.
+
+        Only who folds series needs the lock, for it keeps them in memory. Transactions keep writers apart; each must
+        read what it builds on inside its own.
+
+        Raises:
+            ConfigError: there is none, it is not one, or its schema is not this version's.
+        """
         if not path.is_file():
             raise ConfigError([f"ledger {path}: there is none; name it with --ledger or ledger.path"])
         connection = _connect(path, BUSY_TIMEOUT_SECONDS)
         try:
-            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = OFF")
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         except sqlite3.Error as error:
             connection.close()
@@ -143,6 +158,15 @@ def _ready_connection(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def is_served(path: Path) -> bool:
+    """Whether a process has the lock of a ledger file, as `serve` has."""
+    try:
+        _lock(path, 0.0).close()
+    except ConfigError:
+        return True
+    return False
 
 
 def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:

@@ -12,12 +12,14 @@ from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
 from spanledger.ledger.evidence import EvidenceStore
 from spanledger.ledger.outbox import OutboxStore
+from spanledger.ledger.portions import PortionStore
 from spanledger.ledger.postings import PostingStore
 from spanledger.ledger.residuals import ResidualStore
 from spanledger.ledger.series import SeriesStore
 from spanledger.ledger.tallies import TallyStore
 
 _BEGAN = "began_unix_nano"
+_PRICE_BOOK = "price_book"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Ledger:
     tallies: TallyStore
     series: SeriesStore
     outbox: OutboxStore
+    portions: PortionStore
 
     @classmethod
     def open(cls, path: Path, *, max_series: int) -> Ledger:
@@ -52,6 +55,15 @@ class Ledger:
         return cls._of(Database.read(path), 0)
 
     @classmethod
+    def append(cls, path: Path) -> Ledger:
+        """Open a ledger file to add postings, whoever else serves it. Its series are not to be touched.
+
+        Raises:
+            ConfigError: see `Database.append`.
+        """
+        return cls._of(Database.append(path), 0)
+
+    @classmethod
     def _of(cls, database: Database, max_series: int) -> Ledger:
         dimensions = Dimensions(database)
         return cls(
@@ -63,6 +75,7 @@ class Ledger:
             tallies=TallyStore(database, dimensions),
             series=SeriesStore(database, max_series),
             outbox=OutboxStore(database),
+            portions=PortionStore(database, dimensions),
         )
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -78,6 +91,15 @@ class Ledger:
         """Note the time of the first delivery; inside a transaction."""
         if self.database.meta(_BEGAN) is None:
             self.database.set_meta(_BEGAN, str(now_unix_nano))
+
+    @property
+    def price_book(self) -> str:
+        """Id of the price book that the ledger was last served by; empty before that."""
+        return self.database.meta(_PRICE_BOOK) or ""
+
+    def note_price_book(self, book_id: str) -> None:
+        """Note the price book that the ledger is served by from now on; inside a transaction."""
+        self.database.set_meta(_PRICE_BOOK, book_id)
 
     def close(self) -> None:
         """Close the file; what is committed stays."""

@@ -35,14 +35,21 @@ _ALL = f"SELECT {_COLUMNS} FROM posting ORDER BY occurred_unix_nano, identity, r
 # A sum of pico-USD may exceed 64 bits: it is taken in whole USD and in the rest.
 _TOTALS = f"""
 SELECT
-    account_id, price_id, status, evidence, reason,
-    sum(CASE WHEN evidence = 'metric' THEN 0 WHEN revision % 2 = 0 THEN 1 ELSE -1 END),
-    sum(input), sum(output), sum(cache_read), sum(cache_write_5m), sum(cache_write_1h), sum(cache_write_unspecified),
-    sum(web_search),
-    coalesce(sum(client_cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(client_cost_picousd % {PICO_PER_USD}), 0),
-    verdict
-FROM posting WHERE id > ? AND id <= ?
-GROUP BY account_id, price_id, status, evidence, reason, verdict
+    posting.account_id, posting.price_id, posting.status, posting.evidence, posting.reason,
+    corrected.id IS NOT NULL AND corrected.cost_picousd IS NULL AS first_price,
+    sum(CASE WHEN posting.evidence = 'metric' THEN 0 WHEN posting.revision % 2 = 0 THEN 1 ELSE -1 END),
+    sum(posting.input), sum(posting.output), sum(posting.cache_read), sum(posting.cache_write_5m),
+    sum(posting.cache_write_1h), sum(posting.cache_write_unspecified), sum(posting.web_search),
+    coalesce(sum(posting.client_cost_picousd / {PICO_PER_USD}), 0),
+    coalesce(sum(posting.client_cost_picousd % {PICO_PER_USD}), 0),
+    posting.verdict
+FROM posting LEFT JOIN posting AS corrected
+    ON posting.reason = '{Reason.REPRICE.value}' AND posting.revision % 2 = 0
+    AND corrected.identity = posting.identity AND corrected.revision = posting.corrects
+WHERE posting.id > ? AND posting.id <= ?
+GROUP BY
+    posting.account_id, posting.price_id, posting.status, posting.evidence, posting.reason, posting.verdict,
+    first_price
 """  # noqa: S608
 
 
@@ -139,7 +146,7 @@ class PostingStore:
         return Posting(charge, revision, corrects, Reason(reason) if reason else None, posted)
 
     def _total(self, row: Sequence[Any]) -> PostingTotal:
-        account_id, price_id, status, evidence, reason, requests, *figures = row
+        account_id, price_id, status, evidence, reason, first_price, requests, *figures = row
         *tokens, client_whole, client_rest, verdict = figures
         return PostingTotal(
             account=self._accounts.value_of(account_id),
@@ -151,4 +158,5 @@ class PostingStore:
             tokens=Tokens(*tokens),
             client_cost_picousd=client_whole * PICO_PER_USD + client_rest,
             verdict=Verdict(verdict) if verdict else None,
+            first_price=bool(first_price),
         )

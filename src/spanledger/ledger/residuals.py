@@ -90,6 +90,19 @@ class ResidualStore:
         )
         return [str(row[0]) for row in rows]
 
+    def ended_in(self, group: str, start_unix_nano: int, end_unix_nano: int) -> list[str]:
+        """Identities of residuals whose interval ends in [start, end)."""
+        rows = self._connection.execute(
+            "SELECT identity FROM residual WHERE group_key = ? AND end_unix_nano >= ? AND end_unix_nano < ?",
+            (group, start_unix_nano, end_unix_nano),
+        )
+        return [str(row[0]) for row in rows]
+
+    def is_noted(self, group: str) -> bool:
+        """Whether a group will be looked at, for something came."""
+        found = self._connection.execute("SELECT 1 FROM unreconciled WHERE group_key = ? LIMIT 1", (group,)).fetchone()
+        return found is not None
+
     def of_session(self, session_id: str) -> tuple[list[int], list[str]]:
         """Senders of a session, and identities of every residual ever posted for it."""
         source = Source(session_id=session_id)

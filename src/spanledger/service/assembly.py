@@ -56,7 +56,9 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
         OutboxLimits(settings.forward.outbox_max_bytes, _nano(settings.forward.outbox_max_age_seconds)),
         settings.attributes.gen_ai_cost,
     )
-    return Parts(ledger, meter, Pipeline(ledger, prices, meter, options), redaction)
+    pipeline = Pipeline(ledger, prices, meter, options)
+    pipeline.use(prices)
+    return Parts(ledger, meter, pipeline, redaction)
 
 
 def routes_of(settings: Settings) -> tuple[Route, ...]:

@@ -127,6 +127,12 @@ class Pipeline:
         self._options = options
         self._reconciler = Reconciler(ledger, options.policy)
 
+    def use(self, prices: Prices) -> None:
+        """Price by these from now on. What is posted stands; what is due by then should be posted before."""
+        with self._ledger.transaction():
+            self._ledger.note_price_book(prices.book.id)
+        self._prices = prices
+
     def accept(self, group: Sequence[Prepared], now_unix_nano: int) -> Accepted:
         """Make a group of deliveries durable: evidence, postings, control points and outbox in one transaction.
 

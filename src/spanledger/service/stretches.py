@@ -63,14 +63,17 @@ class BookNames:
 def stretch_around(
     ledger: Ledger, policy: Policy, senders: Sequence[int], what: Unreconciled, aliases: Aliases, now_unix_nano: int
 ) -> Stretch:
-    """Widen a time until no interval and no call that may be on either side of an end is cut."""
+    """Widen a time until no interval and no call that may be on either side of an end is cut.
+
+    Its calls are all of the time, those too that lie in no interval, as when sums were lost.
+    """
     start, end = what.start_unix_nano - STRADDLE_NANO, what.end_unix_nano + STRADDLE_NANO
     while True:
         found = _intervals(ledger, senders, start, end)
         if not found:
             return Stretch((), _calls(ledger, policy, senders, start, end, aliases, now_unix_nano))
         first, last = found[0].start_unix_nano, found[-1].end_unix_nano
-        around = (first - STRADDLE_NANO, last + STRADDLE_NANO)
+        around = (min(start, first - STRADDLE_NANO), max(end, last + STRADDLE_NANO))
         calls = _calls(ledger, policy, senders, *around, aliases, now_unix_nano)
         received = [call.received for call in calls]
         wanted_start = first - STRADDLE_NANO if near_border(received, first) else first
