@@ -25,6 +25,7 @@ from support.consumers import ScriptedConsumer, receiving
 
 PAIRS = [(GrpcClient, GrpcReceiver), (HttpClient, HttpReceiver)]
 BODY = b"\x0a\x00"
+HTTP2_SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 both = pytest.mark.parametrize(("client", "receiver"), PAIRS, ids=["grpc", "http"])
 
 
@@ -69,6 +70,7 @@ def test_a_delay_that_the_destination_asks_for_is_heard(client: type, receiver: 
     outcome = outcome_of(client, receiver, consumer)
     assert isinstance(outcome, Deferred)
     assert outcome.retry_after_seconds == 7
+    assert not outcome.in_doubt
     assert "disk full" in outcome.reason
 
 
@@ -79,7 +81,28 @@ def test_a_destination_that_is_not_there_defers(client: type, receiver: type) ->
             pass
         return await export(client(Destination(f"http://{address}")))
 
-    assert isinstance(asyncio.run(run()), Deferred)
+    outcome = asyncio.run(run())
+    assert isinstance(outcome, Deferred)
+    assert not outcome.in_doubt, "nothing was sent"
+
+
+@both
+def test_a_request_whose_answer_is_cut_off_is_in_doubt(client: type, receiver: type) -> None:
+    async def take_and_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if receiver is GrpcReceiver:
+            writer.write(HTTP2_SETTINGS)
+        await reader.readuntil(BODY)
+        writer.close()
+
+    async def run() -> Outcome:
+        server = await asyncio.start_server(take_and_leave, "127.0.0.1", 0)
+        async with server:
+            host, port = server.sockets[0].getsockname()
+            return await export(client(Destination(f"http://{host}:{port}", timeout_seconds=10)))
+
+    outcome = asyncio.run(run())
+    assert isinstance(outcome, Deferred)
+    assert outcome.in_doubt
 
 
 @pytest.mark.parametrize(
@@ -176,6 +199,7 @@ def test_every_http_status_has_its_outcome(
     assert isinstance(outcome, kind)
     assert f"HTTP {status}" in outcome.reason
     assert getattr(outcome, "retry_after_seconds", None) == delay_seconds
+    assert outcome.in_doubt == (status in (500, 502, 504)), "only these do not say that nothing was taken"
 
 
 def test_paths_headers_and_compression_over_http() -> None:

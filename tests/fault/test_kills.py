@@ -47,6 +47,15 @@ BEFORE = {
     9: f"{SERIES}.prime:1",
 }
 """Method that begins just before the effect, and the call of it that is killed."""
+DELTAS = "spanledger.ledger.deltas:DeltaStore"
+BEFORE_OF_DELTAS = {
+    7: BEFORE[7],
+    8: f"{METRICS}.export:3",
+    9: BEFORE[9],
+    10: f"{DELTAS}.begin:3",
+    11: f"{DELTAS}.end:6",
+}
+"""The same when metrics leave as deltas. An export calls `end` twice: the second call is effect 11."""
 
 
 def deliveries() -> list[Delivery]:
@@ -67,7 +76,7 @@ async def send_until_dead(address: str, work: Sequence[Delivery]) -> tuple[list[
 
 def test_every_numbered_effect_of_the_source_is_killed_before() -> None:
     source = "".join(path.read_text() for path in Path(spanledger.__file__).parent.rglob("*.py"))
-    assert sorted(set(map(int, re.findall(r"# Effect (\d+):", source)))) == sorted(BEFORE)
+    assert sorted(set(map(int, re.findall(r"# Effect (\d+):", source)))) == sorted(BEFORE | BEFORE_OF_DELTAS)
 
 
 @pytest.mark.parametrize("effect", BEFORE)
@@ -97,6 +106,35 @@ def test_a_sender_that_tries_again_is_charged_once(effect: int, tmp_path: Path) 
     assert left.balances == reference.balances
     assert sink.metric_totals() == left.figures.metrics
     assert names(deliveries()) - forwarded(sink) == set()
+
+
+@pytest.mark.parametrize("effect", BEFORE_OF_DELTAS)
+def test_deltas_are_sent_once_and_what_is_in_doubt_is_counted(effect: int, tmp_path: Path) -> None:
+    reference = replay_folders(FOLDERS, tmp_path / "reference.db")
+    ledger_path = tmp_path / "ledger.db"
+    environ = AT_ONCE | {"SPANLEDGER_METRICS__TEMPORALITY": "delta"}
+
+    async def run() -> OtlpSink:
+        sink = OtlpSink()
+        await sink.start()
+        to_sink = ("--otlp-endpoint", sink.grpc_endpoint)
+        dying = await start_serve(ledger_path, *to_sink, environ=environ, kill_at=BEFORE_OF_DELTAS[effect])
+        _, rest = await send_until_dead(dying.addresses.grpc, deliveries())
+        assert await asyncio.wait_for(dying.process.wait(), TIMEOUT_SECONDS) == -signal.SIGKILL
+        again = await start_serve(ledger_path, *to_sink, environ=environ)
+        await send(Transport.GRPC, again.addresses, rest)
+        assert (await again.end(signal.SIGTERM))[0] == 0
+        await sink.stop()
+        return sink
+
+    sink = asyncio.run(run())
+    left = standing(ledger_path)
+    assert left.balances == reference.balances
+    ledger = Ledger.read(ledger_path)
+    for metric, total in left.figures.metrics.items():
+        missing = total - sink.metric_totals()[metric]
+        assert 0 <= missing <= ledger.deltas.unconfirmed("default", metric), metric
+    ledger.close()
 
 
 @pytest.mark.parametrize("effect", [2, 3, 6])

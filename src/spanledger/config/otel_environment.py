@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 _PREFIX = "OTEL_EXPORTER_OTLP_"
+_TEMPORALITY = f"{_PREFIX}METRICS_TEMPORALITY_PREFERENCE"
 _PLAIN = {
     "ENDPOINT": "endpoint",
     "PROTOCOL": "protocol",
@@ -34,6 +35,8 @@ def exporter_variables(environ: Mapping[str, str], problems: list[str]) -> dict[
         if environ.get(name):
             given[f"{section}.headers"] = (_headers(name, environ[name], problems), name)
         _add_scheme(environ, of_signal, given, f"{section}.endpoint")
+    if environ.get(_TEMPORALITY):
+        given["metrics.temporality"] = (environ[_TEMPORALITY].lower(), _TEMPORALITY)
     return given
 
 

@@ -17,6 +17,7 @@ from spanledger.config.prices import Layers
 from spanledger.config.privacy import Privacy
 from spanledger.core.genai import InputTokens
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
+from spanledger.core.usage import Temporality
 
 
 class Grpc(Section):
@@ -85,6 +86,10 @@ class Metrics(Section):
     """Cost metrics."""
 
     interval_seconds: PositiveSeconds = Field(default=60.0, description="Time between two exports.")
+    temporality: Temporality = Field(
+        default=Temporality.CUMULATIVE,
+        description="How rising sums are sent: `cumulative`, or `delta`: what is new. Others are cumulative always.",
+    )
     resource_labels: dict[str, str] = Field(
         default=DEFAULT_RESOURCE_LABELS, description="Resource attributes that become labels, and the label's name."
     )

@@ -14,6 +14,7 @@ class Gauge(StrEnum):
     OUTBOX_PAYLOADS = "spanledger.outbox.payloads"
     OUTBOX_BYTES = "spanledger.outbox.size"
     OUTBOX_AGE = "spanledger.outbox.age"
+    UNCONFIRMED_COST = "spanledger.unconfirmed.cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,13 @@ GAUGES: dict[Gauge, GaugeSpec] = {
             Quantity.DURATION,
             ("destination",),
             "How long the oldest pending payload has waited.",
+        ),
+        GaugeSpec(
+            Gauge.UNCONFIRMED_COST,
+            "USD",
+            Quantity.MONEY,
+            ("destination",),
+            "Of `spanledger.cost` in delta exports, what the destination did not confirm: it may lack as much.",
         ),
     )
 }

@@ -20,9 +20,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The destination will never take these bytes."""
+    """The destination will never take these bytes. `in_doubt`: it may have taken them all the same."""
 
     reason: str
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,13 @@ class Deferred:
     """Not now: try again, no sooner than the destination asks for.
 
     Faults of configuration (wrong credentials, wrong path, unknown service) are deferred too although OTLP calls them
-    final: they pass when a person has mended them, and until then nothing may be lost.
+    final: they pass when a person has mended them, and until then nothing may be lost. `in_doubt`: the destination may
+    have taken the request all the same, for its answer was lost or does not tell.
     """
 
     reason: str
     retry_after_seconds: float | None = None
+    in_doubt: bool = False
 
 
 Outcome = Accepted | Refused | Deferred

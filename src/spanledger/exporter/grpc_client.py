@@ -41,6 +41,12 @@ _FAULTS_OF_CONFIGURATION = frozenset(
         grpc.StatusCode.NOT_FOUND,
     }
 )
+_TAKES_NOTHING = _FAULTS_OF_CONFIGURATION | {
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+_NEVER_CONNECTED = "failed to connect"
 
 
 class GrpcClient:
@@ -96,11 +102,21 @@ def _failure(error: grpc.aio.AioRpcError) -> Outcome:
     code = error.code()
     reason = f"{code.name}: {error.details()}"
     delay = _retry_delay_seconds(error)
+    in_doubt = delay is None and _is_in_doubt(code, error.details() or "")
     if code in _RETRYABLE or code in _FAULTS_OF_CONFIGURATION:
-        return Deferred(reason, delay)
+        return Deferred(reason, delay, in_doubt)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and delay is not None:
         return Deferred(reason, delay)
-    return Refused(reason)
+    return Refused(reason, in_doubt)
+
+
+def _is_in_doubt(code: grpc.StatusCode, details: str) -> bool:
+    """Whether a request without RetryInfo in its answer may have been taken.
+
+    gRPC gives a connection that broke the same code as a server that refuses, UNAVAILABLE; only one that never came
+    about can be told, by its text.
+    """
+    return code not in _TAKES_NOTHING and not details.startswith(_NEVER_CONNECTED)
 
 
 def _retry_delay_seconds(error: grpc.aio.AioRpcError) -> float | None:

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import requests
+from urllib3.exceptions import NewConnectionError
 
 from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal
@@ -82,7 +83,7 @@ class HttpClient:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            return Deferred(f"{url}: {error}")
+            return Deferred(f"{url}: {error}", in_doubt=not _never_connected(error))
         if answer.ok and answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
             receipt = rejected(signal, answer.content)
             return Accepted(receipt.rejected, receipt.message)
@@ -99,9 +100,19 @@ def _failure(url: str, answer: requests.Response) -> Outcome:
     said = status_message(answer.content) or answer.reason
     reason = f"{url}: HTTP {status}: {said}"
     redirected = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    # A proxy answers 502 and 504 for a server that may have taken it; another fault of a server tells nothing either.
+    in_doubt = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
     if status in _RETRYABLE or status in _FAULTS_OF_CONFIGURATION or redirected:
-        return Deferred(reason, _retry_after_seconds(answer.headers.get("retry-after", "")))
-    return Refused(reason)
+        return Deferred(reason, _retry_after_seconds(answer.headers.get("retry-after", "")), in_doubt)
+    return Refused(reason, in_doubt)
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    """Whether a request failed before a byte of it was sent."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), NewConnectionError)
 
 
 def _retry_after_seconds(value: str) -> float | None:

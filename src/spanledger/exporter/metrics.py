@@ -1,32 +1,26 @@
-"""Cost metrics: the cumulative series, encoded and sent once an interval."""
+"""Cost metrics: the series, encoded and sent once an interval."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from spanledger.core.batch import Scalar
+from spanledger.core.deltas import Delta
 from spanledger.core.gauges import Reading
 from spanledger.core.semconv import METRICS
-from spanledger.core.usage import Signal
+from spanledger.core.usage import Signal, Temporality
 from spanledger.core.views import SeriesState
-from spanledger.exporter.client import Accepted, OtlpClient
+from spanledger.exporter.client import Accepted, OtlpClient, Outcome
 from spanledger.otlp.encode import GaugePoint, SeriesPoint, encode_metrics
 from spanledger.telemetry import Counter, Counters
 
 SCOPE_NAME = "spanledger"
 
 
-def metrics_body(
-    destination: str,
-    states: Sequence[SeriesState],
-    readings: Sequence[Reading],
-    resource: Mapping[str, Scalar],
-    version: str,
-    now_unix_nano: int,
-) -> bytes:
-    """Encode series and readings as an OTLP metrics request; a series new to the destination says 0 (design §7)."""
-    points = [
+def series_points(destination: str, states: Iterable[SeriesState], now_unix_nano: int) -> list[SeriesPoint]:
+    """Series as they stand; one that is new to the destination says 0 (design §7)."""
+    return [
         SeriesPoint(
             METRICS[state.key.metric],
             state.key.labels,
@@ -36,27 +30,46 @@ def metrics_body(
         )
         for state in states
     ]
+
+
+def delta_points(deltas: Iterable[Delta], now_unix_nano: int) -> list[SeriesPoint]:
+    """What series grew by."""
+    return [
+        SeriesPoint(METRICS[one.key.metric], one.key.labels, one.start_unix_nano, now_unix_nano, one.amount)
+        for one in deltas
+    ]
+
+
+def metrics_body(
+    points: Sequence[SeriesPoint],
+    readings: Sequence[Reading],
+    resource: Mapping[str, Scalar],
+    version: str,
+    now_unix_nano: int,
+    temporality: Temporality = Temporality.CUMULATIVE,
+) -> bytes:
+    """Encode points of series and readings as an OTLP metrics request; `temporality` is that of rising sums."""
     gauges = [GaugePoint(one, now_unix_nano) for one in readings]
-    return encode_metrics(resource, SCOPE_NAME, version, points, gauges)
+    return encode_metrics(resource, SCOPE_NAME, version, points, gauges, temporality)
 
 
 class MetricsExporter:
-    """Sends series and gauges every interval. A failed export is not repeated: the next one says everything again.
+    """Sends series and gauges every interval. A failed export is not repeated: the next one says what is missing.
 
-    `collect` folds and encodes on the ledger's thread; `delivered` primes the series.
+    `begin` folds and encodes on the ledger's thread; `end` notes the outcome there.
     """
 
     def __init__(
         self,
-        collect: Callable[[], Awaitable[bytes]],
-        delivered: Callable[[], Awaitable[None]],
+        begin: Callable[[], Awaitable[bytes]],
+        end: Callable[[Outcome], Awaitable[None]],
         client: OtlpClient,
         counters: Counters,
         *,
         interval_seconds: float,
     ) -> None:
-        self._collect = collect
-        self._delivered = delivered
+        self._begin = begin
+        self._end = end
         self._client = client
         self._counters = counters
         self._interval_seconds = interval_seconds
@@ -81,10 +94,11 @@ class MetricsExporter:
 
     async def export(self) -> bool:
         """Export once; True when the destination took it."""
-        # Effect 8: the destination has the sums. They are cumulative: a kill at any moment loses no amount.
-        outcome = await self._client.export(Signal.METRICS, await self._collect())
-        if not isinstance(outcome, Accepted):
-            self._counters.add(Counter.METRIC_EXPORTS_FAILED)
-            return False
-        await self._delivered()
-        return True
+        # Effect 8: the destination has the sums. Cumulative ones lose nothing by a kill at any moment. A delta export
+        # that was written down and came to no end is not sent again: what it held is counted as in doubt.
+        outcome = await self._client.export(Signal.METRICS, await self._begin())
+        await self._end(outcome)
+        if isinstance(outcome, Accepted):
+            return True
+        self._counters.add(Counter.METRIC_EXPORTS_FAILED)
+        return False

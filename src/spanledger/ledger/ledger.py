@@ -9,6 +9,7 @@ from pathlib import Path
 from spanledger.core.views import Report, report
 from spanledger.ledger.control import ControlStore
 from spanledger.ledger.database import Database
+from spanledger.ledger.deltas import DeltaStore
 from spanledger.ledger.dimensions import Dimensions
 from spanledger.ledger.evidence import EvidenceStore
 from spanledger.ledger.outbox import OutboxStore
@@ -33,6 +34,7 @@ class Ledger:
     residuals: ResidualStore
     tallies: TallyStore
     series: SeriesStore
+    deltas: DeltaStore
     outbox: OutboxStore
     portions: PortionStore
 
@@ -74,6 +76,7 @@ class Ledger:
             residuals=ResidualStore(database, dimensions),
             tallies=TallyStore(database, dimensions),
             series=SeriesStore(database, max_series),
+            deltas=DeltaStore(database),
             outbox=OutboxStore(database),
             portions=PortionStore(database, dimensions),
         )

@@ -1,4 +1,4 @@
-"""Encoding: cumulative sums and gauges as an OTLP metrics request, and reading such sums back."""
+"""Encoding: sums and gauges as an OTLP metrics request, and reading such sums back."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from spanledger.core.gauges import GAUGES, Reading
 from spanledger.core.money import usd_double
 from spanledger.core.semconv import OVERFLOW_LABEL, MetricSpec, Quantity
 from spanledger.core.times import NANO_PER_SECOND
+from spanledger.core.usage import Temporality
+
+_CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+_DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesPoint:
-    """A series at an instant: `value` is pico-USD for money, a count otherwise."""
+    """A series at an instant, or what it grew by until then: `value` is pico-USD for money, a count otherwise."""
 
     spec: MetricSpec
     labels: tuple[tuple[str, str], ...]
@@ -56,10 +60,12 @@ def encode_metrics(
     scope_version: str,
     points: Sequence[SeriesPoint],
     gauges: Sequence[GaugePoint] = (),
+    temporality: Temporality = Temporality.CUMULATIVE,
 ) -> bytes:
     """Encode series, then gauges, as one request: a metric for each name, in order of name and labels.
 
-    This is where money becomes a double (USD) and nowhere else.
+    `temporality` is that of the sums that only rise; others are cumulative always, as OpenTelemetry's exporter
+    specification has it. This is where money becomes a double (USD) and nowhere else.
     """
     request = ExportMetricsServiceRequest()
     group = request.resource_metrics.add()
@@ -71,7 +77,8 @@ def encode_metrics(
         of_metric = list(series)
         spec = of_metric[0].spec
         metric = scope.metrics.add(name=spec.name, unit=spec.unit, description=spec.description)
-        metric.sum.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+        is_delta = spec.monotonic and temporality is Temporality.DELTA
+        metric.sum.aggregation_temporality = _DELTA if is_delta else _CUMULATIVE
         metric.sum.is_monotonic = spec.monotonic
         metric.sum.data_points.extend(map(_data_point, of_metric))
     readings = sorted(gauges, key=lambda point: (point.reading.gauge, point.reading.labels))
@@ -94,7 +101,7 @@ def decode_sums(body: bytes) -> list[SumPoint]:
             time_unix_nano=point.time_unix_nano,
             value=point.as_int if point.WhichOneof("value") == "as_int" else point.as_double,
             monotonic=metric.sum.is_monotonic,
-            cumulative=metric.sum.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE,
+            cumulative=metric.sum.aggregation_temporality == _CUMULATIVE,
         )
         for group in request.resource_metrics
         for scope in group.scope_metrics

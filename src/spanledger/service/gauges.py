@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from spanledger.core.gauges import Gauge, Reading, reading
+from spanledger.core.semconv import Metric
 from spanledger.ledger.ledger import Ledger
 
 Reader = Callable[[int], Iterable[Reading]]
@@ -13,7 +14,10 @@ Reader = Callable[[int], Iterable[Reading]]
 
 def readers(ledger: Ledger, destinations: Sequence[str]) -> tuple[Reader, ...]:
     """Every reader; a new gauge is a line in `core.gauges.GAUGES` and a reader here."""
-    return (lambda now_unix_nano: _outbox(ledger, destinations, now_unix_nano),)
+    return (
+        lambda now_unix_nano: _outbox(ledger, destinations, now_unix_nano),
+        lambda _: _unconfirmed(ledger, destinations),
+    )
 
 
 def readings(several: Sequence[Reader], now_unix_nano: int) -> list[Reading]:
@@ -29,3 +33,9 @@ def _outbox(ledger: Ledger, destinations: Sequence[str], now_unix_nano: int) -> 
         yield reading(Gauge.OUTBOX_BYTES, state.pending_bytes, destination=destination)
         oldest = now_unix_nano if state.oldest_unix_nano is None else state.oldest_unix_nano
         yield reading(Gauge.OUTBOX_AGE, max(0, now_unix_nano - oldest), destination=destination)
+
+
+def _unconfirmed(ledger: Ledger, destinations: Sequence[str]) -> Iterable[Reading]:
+    for destination in destinations:
+        amount = ledger.deltas.unconfirmed(destination, Metric.COST)
+        yield reading(Gauge.UNCONFIRMED_COST, amount, destination=destination)

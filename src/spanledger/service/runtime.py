@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from random import Random
 
 from spanledger.config.sections import Settings
@@ -17,23 +15,24 @@ from spanledger.core.delivery import Delivery, Payload, Receipt
 from spanledger.core.errors import PermanentError
 from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Signal
+from spanledger.exporter.client import Outcome
 from spanledger.exporter.forward import Forwarder
-from spanledger.exporter.metrics import MetricsExporter, metrics_body
+from spanledger.exporter.metrics import MetricsExporter
 from spanledger.exporter.retry import Backoff
 from spanledger.ledger.ledger import Ledger
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
 from spanledger.service.assembly import Parts
 from spanledger.service.destinations import NamedClient
-from spanledger.service.gauges import readers, readings
+from spanledger.service.gauges import readers
 from spanledger.service.ledger_watch import LedgerWatch
 from spanledger.service.pipeline import Accepted
+from spanledger.service.series_export import SeriesExport
 from spanledger.service.worker import LedgerWorker
 from spanledger.telemetry import Counter, Counters
 
 LOGGER = logging.getLogger("spanledger")
 
-_INSTANCE_ID = "service_instance_id"
 _ADVANCE_PAUSE_MAX_SECONDS = 1.0
 _STOP_GRACE_SECONDS = 5.0
 _RECOVERY_PAUSE_SECONDS = 1.0
@@ -67,7 +66,13 @@ class Service:
             redaction=parts.redaction,
             wait_max_seconds=settings.ledger.commit_wait_seconds,
         )
-        self._readers = readers(parts.ledger, [destination.name for destination in destinations])
+        self._series_export = SeriesExport(
+            parts.ledger,
+            parts.pipeline,
+            readers(parts.ledger, [destination.name for destination in destinations]),
+            self.counters,
+            settings.metrics.temporality,
+        )
         self._forwarders = [self._payload_forwarder(to) for to in destinations if to.signals]
         metrics = [self._metrics_exporter(to) for to in destinations if to.cost_metrics]
         self._senders: tuple[Forwarder | MetricsExporter, ...] = (*self._forwarders, *metrics)
@@ -208,29 +213,14 @@ class Service:
         )
 
     def _metrics_exporter(self, to: NamedClient) -> MetricsExporter:
-        async def collect() -> bytes:
-            return await self._worker.run(lambda: self._collect(to.name))
+        async def begin() -> bytes:
+            return await self._worker.run(lambda: self._series_export.begin(to.name, time.time_ns()))
 
-        async def delivered() -> None:
-            await self._worker.run(lambda: self._parts.pipeline.prime(to.name))
+        async def end(outcome: Outcome) -> None:
+            await self._worker.run(lambda: self._series_export.end(to.name, outcome))
 
         return MetricsExporter(
-            collect, delivered, to.client, self.counters, interval_seconds=self._settings.metrics.interval_seconds
-        )
-
-    def _collect(self, destination: str) -> bytes:
-        """Fold and encode the series, read the gauges; on the ledger's thread."""
-        now_unix_nano = time.time_ns()
-        self.counters.add(Counter.SERIES_OVERFLOWED, self._parts.pipeline.fold(now_unix_nano))
-        states = self._parts.ledger.series.states()
-        release = version("spanledger")
-        resource = {
-            "service.name": "spanledger",
-            "service.version": release,
-            "service.instance.id": _instance_id(self._parts.ledger),
-        }
-        return metrics_body(
-            destination, states, readings(self._readers, now_unix_nano), resource, release, now_unix_nano
+            begin, end, to.client, self.counters, interval_seconds=self._settings.metrics.interval_seconds
         )
 
 
@@ -264,14 +254,3 @@ class _LedgerOutbox:
             why,
         )
         await self._worker.run(work)
-
-
-def _instance_id(ledger: Ledger) -> str:
-    """Name of this ledger's service, the same after every restart: its series are one source (design §7)."""
-    known = ledger.database.meta(_INSTANCE_ID)
-    if known is not None:
-        return known
-    made = str(uuid.uuid4())
-    with ledger.transaction():
-        ledger.database.set_meta(_INSTANCE_ID, made)
-    return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from spanledger.core.delivery import Delivery, Encoding, Receipt
@@ -69,20 +69,22 @@ class OtlpSink:
             await asyncio.wait_for(self._arrived.wait_for(done), timeout_seconds)
 
     def latest_sums(self) -> dict[tuple[str, tuple[tuple[str, object], ...]], SumPoint]:
-        """Last point of every series of every sum, by metric and attributes."""
-        latest: dict[tuple[str, tuple[tuple[str, object], ...]], SumPoint] = {}
+        """Last point of every series of every cumulative sum, by metric and attributes."""
+        return {(point.metric, point.attributes): point for point in self.sum_points() if point.cumulative}
+
+    def sum_points(self) -> Iterator[SumPoint]:
+        """Every point of every sum, in order of arrival."""
         for body in self.bodies[Signal.METRICS]:
-            for point in decode_sums(body):
-                latest[point.metric, point.attributes] = point
-        return latest
+            yield from decode_sums(body)
 
     def metric_totals(self) -> dict[Metric, int]:
-        """Series + adjustment of each of our metrics: pico-USD, counts or nanoseconds.
+        """Series + adjustment of each of our metrics, deltas added up: pico-USD, counts or nanoseconds.
 
         Exact up to 4,503 USD a series; beyond, a double's own step is more than a pico-USD.
         """
         totals = dict.fromkeys(TOTALS, 0)
-        for point in self.latest_sums().values():
+        deltas = (point for point in self.sum_points() if not point.cumulative)
+        for point in (*self.latest_sums().values(), *deltas):
             if point.metric not in set(Metric):
                 continue
             metric = Metric(point.metric)

@@ -176,23 +176,28 @@ def test_pauses_grow_to_a_limit_and_never_cut_the_destinations_wish(
 
 
 @pytest.mark.parametrize(
-    ("answers", "primed", "failed"),
-    [([], 2, 0), ([Deferred("away")], 0, 1), ([Refused("no")], 0, 1), ([Accepted(), Deferred("away")], 1, 1)],
+    ("answers", "told", "failed"),
+    [
+        ([], [Accepted(), Accepted()], 0),
+        ([Deferred("away")], [Deferred("away")], 1),
+        ([Refused("no")], [Refused("no")], 1),
+        ([Accepted(), Deferred("away")], [Accepted(), Deferred("away")], 1),
+    ],
 )
-def test_an_export_primes_only_when_it_arrived(answers: list[Outcome], primed: int, failed: int) -> None:
-    delivered: list[bool] = []
+def test_every_export_tells_its_outcome(answers: list[Outcome], told: list[Outcome], failed: int) -> None:
+    ended: list[Outcome] = []
     counters = Counters()
 
-    async def collect() -> bytes:
+    async def begin() -> bytes:
         return b"metrics"
 
-    async def on_delivered() -> None:
-        delivered.append(True)
+    async def end(outcome: Outcome) -> None:
+        ended.append(outcome)
 
     async def run() -> None:
-        exporter = MetricsExporter(collect, on_delivered, ScriptedClient(answers), counters, interval_seconds=60)
+        exporter = MetricsExporter(begin, end, ScriptedClient(answers), counters, interval_seconds=60)
         await exporter.flush()
 
     asyncio.run(run())
-    assert len(delivered) == primed
+    assert ended == told
     assert counters.snapshot()[Counter.METRIC_EXPORTS_FAILED] == failed

@@ -1,0 +1,99 @@
+"""What an export of the metrics says, and what is noted when its outcome is known; all on the ledger's thread."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from spanledger.core.deltas import Arrival
+from spanledger.core.semconv import METRICS
+from spanledger.core.usage import Temporality
+from spanledger.core.views import SeriesState
+from spanledger.exporter.client import Accepted, Deferred, Outcome, Refused
+from spanledger.exporter.metrics import delta_points, metrics_body, series_points
+from spanledger.ledger.ledger import Ledger
+from spanledger.otlp.encode import SeriesPoint
+from spanledger.service.gauges import Reader, readings
+from spanledger.service.pipeline import Pipeline
+from spanledger.telemetry import Counter, Counters
+
+_INSTANCE_ID = "service_instance_id"
+
+
+class SeriesExport:
+    """Makes the exports of all destinations."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pipeline: Pipeline,
+        readers: Sequence[Reader],
+        counters: Counters,
+        temporality: Temporality,
+    ) -> None:
+        self._ledger = ledger
+        self._pipeline = pipeline
+        self._readers = readers
+        self._counters = counters
+        self._temporality = temporality
+
+    def begin(self, destination: str, now_unix_nano: int) -> bytes:
+        """Fold, read the gauges, and give the body to send; a delta export is written down before it leaves."""
+        self._counters.add(Counter.SERIES_OVERFLOWED, self._pipeline.fold(now_unix_nano))
+        states = self._ledger.series.states()
+        points = self._points(destination, states, now_unix_nano)
+        release = version("spanledger")
+        resource = {
+            "service.name": "spanledger",
+            "service.version": release,
+            "service.instance.id": _instance_id(self._ledger),
+        }
+        gauges = readings(self._readers, now_unix_nano)
+        return metrics_body(points, gauges, resource, release, now_unix_nano, self._temporality)
+
+    def end(self, destination: str, outcome: Outcome) -> None:
+        """Note what became of the body."""
+        if isinstance(outcome, Accepted):
+            self._pipeline.prime(destination)
+        if self._temporality is Temporality.DELTA:
+            with self._ledger.transaction():
+                # Effect 11: COMMIT. A kill before it leaves the export without an end: in doubt, and not sent again.
+                self._ledger.deltas.end(destination, _arrival(outcome))
+
+    def _points(self, destination: str, states: Sequence[SeriesState], now_unix_nano: int) -> list[SeriesPoint]:
+        self._choose(destination, states)
+        if self._temporality is Temporality.CUMULATIVE:
+            return series_points(destination, states, now_unix_nano)
+        rising = [state for state in states if METRICS[state.key.metric].monotonic]
+        others = [state for state in states if not METRICS[state.key.metric].monotonic]
+        with self._ledger.transaction():
+            # Effect 10: COMMIT of a delta export, before effect 8. A kill before it leaves all of it to the next one.
+            deltas = self._ledger.deltas.begin(destination, rising, now_unix_nano)
+        return delta_points(deltas, now_unix_nano) + series_points(destination, others, now_unix_nano)
+
+    def _choose(self, destination: str, states: Sequence[SeriesState]) -> None:
+        if self._ledger.deltas.temporality(destination) is not self._temporality:
+            with self._ledger.transaction():
+                self._ledger.deltas.choose(destination, self._temporality, states)
+
+
+def _arrival(outcome: Outcome) -> Arrival:
+    match outcome:
+        case Accepted(rejected=0):
+            return Arrival.CONFIRMED
+        case Accepted():
+            return Arrival.IN_DOUBT  # some of it was refused for good, and the answer does not tell which
+        case Refused(in_doubt=in_doubt) | Deferred(in_doubt=in_doubt):
+            return Arrival.IN_DOUBT if in_doubt else Arrival.NOT_TAKEN
+
+
+def _instance_id(ledger: Ledger) -> str:
+    """Name of this ledger's service, the same after every restart: its series are one source."""
+    known = ledger.database.meta(_INSTANCE_ID)
+    if known is not None:
+        return known
+    made = str(uuid.uuid4())
+    with ledger.transaction():
+        ledger.database.set_meta(_INSTANCE_ID, made)
+    return made
