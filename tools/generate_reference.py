@@ -54,8 +54,8 @@ def _page(title: str, lines: Iterator[str]) -> str:
 
 def _attributes() -> Iterator[str]:
     yield "## Written on the records of a model call\n"
-    yield "On `claude_code.llm_request` spans and `claude_code.api_request` log records; everything else goes through"
-    yield "byte for byte. A key of this list that is already there is replaced.\n"
+    yield "On `claude_code.llm_request` and `claude_code.interaction` spans and `claude_code.api_request` log records;"
+    yield "everything else goes through byte for byte. A key of this list that is already there is replaced.\n"
     yield "| attribute | type | on | meaning |"
     yield "|---|---|---|---|"
     for spec in ATTRIBUTES:

@@ -18,7 +18,10 @@ Attributes = Mapping[str, Scalar]
 
 @dataclass(frozen=True, slots=True)
 class SpanData:
-    """A `claude_code.llm_request` span. Ids are lower-case hex, empty when unset; times are Unix nanoseconds."""
+    """A `claude_code.llm_request` or `claude_code.interaction` span.
+
+    Ids are lower-case hex, empty when unset; times are Unix nanoseconds.
+    """
 
     resource: Attributes
     attributes: Attributes
@@ -58,8 +61,8 @@ class Batch:
     """The candidates of one request, and what the decoder could not read.
 
     `items` counts every span, log record or data point of the request, candidates or not; `places` holds the place of
-    each span or log candidate among them. `waits_for_join` is true when the payload holds `llm_request` or
-    `interaction` spans, whose cost may still be on its way (design §4).
+    each span or log candidate among them, `turn_places` those of the `interaction` spans. `waits_for_join` is true when
+    the payload holds `llm_request` or `interaction` spans, whose cost may still be on its way (design §4).
     """
 
     signal: Signal
@@ -68,5 +71,7 @@ class Batch:
     spans: tuple[SpanData, ...] = ()
     logs: tuple[LogData, ...] = ()
     points: tuple[PointData, ...] = ()
+    turns: tuple[SpanData, ...] = ()
+    turn_places: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
     waits_for_join: bool = False

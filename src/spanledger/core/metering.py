@@ -23,6 +23,7 @@ from spanledger.core.reading import (
     read_text,
 )
 from spanledger.core.semconv import ACTIVITY, METRIC_CLIENT_COST, METRICS, UNKNOWN, In, Quantity
+from spanledger.core.turn import Turn
 from spanledger.core.usage import (
     ActivityPoint,
     ControlPoint,
@@ -78,6 +79,7 @@ class Metered:
     points: tuple[ControlPoint, ...]
     problems: tuple[Problem, ...]
     activity: tuple[ActivityPoint, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
 
 class Meter:
@@ -111,7 +113,8 @@ class Meter:
                 problems.append(error.problem)
                 if not isinstance(item, PointData):
                     usage.append(None)
-        return Metered(tuple(usage), tuple(points), tuple(problems), tuple(activity))
+        turns = tuple(_turn(span, senders) for span in batch.turns)
+        return Metered(tuple(usage), tuple(points), tuple(problems), tuple(activity), turns)
 
 
 class _Senders:
@@ -226,6 +229,11 @@ def _span(span: SpanData, senders: _Senders) -> UsageRecord | None:
         duration_milliseconds=_duration(attributes),
         **_context(attributes),
     )
+
+
+def _turn(span: SpanData, senders: _Senders) -> Turn:
+    source, _ = senders.source(span.resource, span.attributes)
+    return Turn(source, span.trace_id, span.parent_span_id, span.start_unix_nano, span.end_unix_nano)
 
 
 def _point(point: PointData, senders: _Senders) -> ControlPoint:

@@ -116,6 +116,7 @@ class On(StrEnum):
 
     SPAN_AND_LOG = "span, log"
     SPAN = "span"
+    TURN = "interaction span"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,10 @@ class Out(StrEnum):
     PRICE_ROW = "spanledger.price_row"
     UNPRICED_REASON = "spanledger.unpriced_reason"
     COST_CENTER = "spanledger.cost_center"
+    TURN_COST_USD = "spanledger.turn.cost_usd"
+    TURN_REQUESTS = "spanledger.turn.requests"
+    TURN_STATUS = "spanledger.turn.status"
+    TURN_UNPRICED_REQUESTS = "spanledger.turn.unpriced_requests"
 
 
 ATTRIBUTES: tuple[AttributeSpec, ...] = (
@@ -193,6 +198,17 @@ ATTRIBUTES: tuple[AttributeSpec, ...] = (
     ),
     AttributeSpec(Out.UNPRICED_REASON, "string", On.SPAN_AND_LOG, "Why there is no price, and what to configure."),
     AttributeSpec(Out.COST_CENTER, "string", On.SPAN_AND_LOG, "Cost center of the sender, when it says one."),
+    AttributeSpec(
+        Out.TURN_COST_USD,
+        "string",
+        On.TURN,
+        "What the calls of the turn cost that had come when its span left, an exact decimal; never add it to calls.",
+    ),
+    AttributeSpec(Out.TURN_REQUESTS, "int", On.TURN, "The calls that the sum is of; absent when there were none."),
+    AttributeSpec(
+        Out.TURN_STATUS, "string", On.TURN, "As sure as the least sure call: a call without a price: `lower_bound`."
+    ),
+    AttributeSpec(Out.TURN_UNPRICED_REQUESTS, "int", On.TURN, "Calls of the turn without a price, when there are any."),
 )
 
 # --- metrics that we emit ------------------------------------------------------------------------------------------

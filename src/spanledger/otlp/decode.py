@@ -31,7 +31,8 @@ from spanledger.core.usage import Problem, Signal, Temporality
 from spanledger.otlp.views import FrameView, LogRecordView, ResourceView, SpanNameView, SpanView
 
 _LLM_REQUEST = SPAN_LLM_REQUEST.encode()
-_WAITING_SPANS = (_LLM_REQUEST, SPAN_INTERACTION.encode())
+_INTERACTION = SPAN_INTERACTION.encode()
+_WAITING_SPANS = (_LLM_REQUEST, _INTERACTION)
 _API_REQUEST = EVENT_API_REQUEST.encode()
 _TEMPORALITIES = {1: Temporality.DELTA, 2: Temporality.CUMULATIVE}
 
@@ -71,30 +72,28 @@ def decode(signal: Signal, body: bytes) -> Batch:
 
 
 def _traces(body: bytes) -> Batch:
-    candidates: list[tuple[int, Attributes, bytes]] = []
+    found: dict[bytes, list[tuple[int, SpanData]]] = {name: [] for name in _WAITING_SPANS}
+    problems: list[Problem] = []
     waits, count = False, 0
     for place, resource, item in _items(Signal.TRACES, body, _WAITING_SPANS):
         count = place + 1
-        if item is None:
+        name = b"" if item is None else _span_name(item)
+        if item is None or name not in found:
             continue
-        name = _span_name(item)
-        waits = waits or name in _WAITING_SPANS
-        if name == _LLM_REQUEST:
-            candidates.append((place, resource, item))
-    spans: list[SpanData] = []
-    places: list[int] = []
-    problems: list[Problem] = []
-    for place, resource, item in candidates:
+        waits = True
         try:
-            spans.append(_span(resource, SpanView.FromString(item)))
-            places.append(place)
+            found[name].append((place, _span(resource, SpanView.FromString(item))))
         except (DecodeError, UnicodeDecodeError, struct.error) as error:
-            problems.append(Problem("unreadable_span", f"span {place + 1} of the request: {error}"))
+            if name == _LLM_REQUEST:  # a turn that cannot be read goes on without its sum
+                problems.append(Problem("unreadable_span", f"span {place + 1} of the request: {error}"))
+    calls, turns = found[_LLM_REQUEST], found[_INTERACTION]
     return Batch(
         Signal.TRACES,
         count,
-        tuple(places),
-        spans=tuple(spans),
+        tuple(place for place, _ in calls),
+        spans=tuple(span for _, span in calls),
+        turns=tuple(span for _, span in turns),
+        turn_places=tuple(place for place, _ in turns),
         problems=tuple(problems),
         waits_for_join=waits,
     )

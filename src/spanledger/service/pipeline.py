@@ -20,6 +20,7 @@ from spanledger.core.redaction import Redaction
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for, settle
 from spanledger.core.signals import signal_key, told_by
 from spanledger.core.tally import TallyKey, duplicate_tallies, tally_increments
+from spanledger.core.turn import Turn
 from spanledger.core.usage import ActivityPoint, ControlPoint, Problem, Signal, UsageRecord
 from spanledger.core.views import series_increments
 from spanledger.ledger.ledger import Ledger
@@ -28,6 +29,7 @@ from spanledger.otlp.enrich import enrich
 from spanledger.otlp.otlp_json import to_protobuf
 from spanledger.otlp.redact import redact
 from spanledger.service.reconciliation import Reconciler
+from spanledger.service.turns import turn_sum
 
 _STEP_MAX = 1_000
 """Buckets or payloads that one transaction of `advance` takes, so that deliveries need not wait long."""
@@ -53,7 +55,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A delivery that was read: the protobuf body that goes on and what it says. `places` locate `usage` in it."""
+    """A delivery that was read: the protobuf body that goes on and what it says.
+
+    `places` locate `usage` in it, `turn_places` its turns.
+    """
 
     signal: Signal
     body: bytes
@@ -61,6 +66,8 @@ class Prepared:
     places: tuple[int, ...]
     points: tuple[ControlPoint, ...]
     activity: tuple[ActivityPoint, ...]
+    turns: tuple[Turn, ...]
+    turn_places: tuple[int, ...]
     problems: tuple[Problem, ...]
     waits_for_join: bool
 
@@ -112,6 +119,8 @@ def prepare(delivery: Delivery, meter: Meter, redaction: Redaction | None = None
         places=batch.places,
         points=metered.points,
         activity=metered.activity,
+        turns=metered.turns,
+        turn_places=batch.turn_places,
         problems=(*problems, *metered.problems),
         waits_for_join=batch.waits_for_join,
     )
@@ -171,7 +180,7 @@ class Pipeline:
                 buckets = {record.bucket for record in prepared.usage if record is not None}
                 evidence = self._ledger.evidence.of_buckets(buckets)
                 settled = self._settle(evidence, now_unix_nano, known=frozenset(evidence))
-                self._ledger.outbox.seal(payload, self._enriched(prepared, settled))
+                self._ledger.outbox.seal(payload, self._enriched(prepared, settled, now_unix_nano))
             # Effect 4: COMMIT. A kill before it leaves everything as due as it was: the same evidence gives the same
             # postings and the same sealed bytes at the next start.
             return self._reconciler.advance(self._prices, now_unix_nano) or len(ripe) == _STEP_MAX
@@ -265,16 +274,18 @@ class Pipeline:
             return len(wanted)
         ready = now_unix_nano + (self._options.policy.join_window_nano if prepared.waits_for_join else 0)
         sealed = ready <= now_unix_nano
-        body = self._enriched(prepared, settled) if sealed else prepared.body
+        body = self._enriched(prepared, settled, now_unix_nano) if sealed else prepared.body
         outbox.add(prepared.signal, body, roomy, received_unix_nano=now_unix_nano, ready_unix_nano=ready, sealed=sealed)
         return len(wanted) - len(roomy)
 
-    def _enriched(self, prepared: Prepared, settled: _Settled) -> bytes:
+    def _enriched(self, prepared: Prepared, settled: _Settled, now_unix_nano: int) -> bytes:
         additions: dict[int, dict[str, Scalar]] = {
             place: attributes_for(record, settled.charge_of(record), gen_ai_cost=self._options.gen_ai_cost)
             for place, record in zip(prepared.places, prepared.usage, strict=True)
             if record is not None
         }
+        for place, turn in zip(prepared.turn_places, prepared.turns, strict=True):
+            additions[place] = turn_sum(self._ledger, self._prices, self._options.policy, turn, now_unix_nano)
         return enrich(prepared.signal, prepared.body, additions) if additions else prepared.body
 
 
