@@ -86,7 +86,7 @@ def test_what_it_prints_as_json() -> None:
         (["--from", "2026-11-31"], "--from 2026-11-31: expected a day"),
         (["--from", "2026-11-01T09:30:00"], "--from 2026-11-01T09:30:00: expected a day"),
         (["--from", "2026-11-02", "--to", "2026-11-01"], "the period is empty"),
-        (["--from", "2026-11-02", "--timezone", "Mars/Olympus"], "--timezone Mars/Olympus: no such zone"),
+        (["--from", "2026-11-02", "--timezone", "Mars/Olympus"], "--timezone: 'Mars/Olympus' is no time zone"),
         (["--from", "2026-11-02"], "ledger ledger.db: there is none"),
     ],
 )

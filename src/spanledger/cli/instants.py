@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, tzinfo
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
+from spanledger.config.fields import read_zone
 from spanledger.config.price_values import read_instant
 from spanledger.core.errors import ConfigError
-from spanledger.core.times import NANO_PER_SECOND
+from spanledger.core.periods import midnight_unix_nano
 
 TimezoneOption = Annotated[
     str, typer.Option("--timezone", metavar="ZONE", help="Time zone that days begin in, as in Europe/Berlin.")
@@ -21,15 +21,12 @@ def zone_named(name: str) -> tzinfo:
     """A time zone by its IANA name.
 
     Raises:
-        ConfigError: there is no such zone, or no database of zones on this machine.
+        ConfigError: there is no such zone.
     """
-    if name.upper() == "UTC":
-        return UTC
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = "give an IANA name, as in Europe/Berlin (a slim system may lack its tzdata package)"
-        raise ConfigError([f"--timezone {name}: no such zone; {hint}"]) from None
+        return read_zone(name)
+    except ValueError as error:
+        raise ConfigError([f"--timezone: {error}"]) from None
 
 
 def read_when(option: str, text: str, zone: tzinfo) -> int:
@@ -41,7 +38,7 @@ def read_when(option: str, text: str, zone: tzinfo) -> int:
     try:
         if len(text) == len("2026-11-01"):
             day = date.fromisoformat(text)
-            return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * NANO_PER_SECOND
+            return midnight_unix_nano(day, zone)
         return read_instant(text)
     except ValueError:
         hint = 'expected a day, as in 2026-11-01, or an instant with a zone, as in "2026-11-01T09:30:00Z"'

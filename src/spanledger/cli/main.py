@@ -11,6 +11,7 @@ from spanledger.cli import prices
 from spanledger.cli.demo import demo
 from spanledger.cli.explain import explain, session
 from spanledger.cli.replay import replay
+from spanledger.cli.report import report
 from spanledger.cli.reprice import reprice
 from spanledger.cli.serve import serve
 
@@ -43,6 +44,7 @@ app.command()(demo)
 app.command()(explain)
 app.command()(session)
 app.command()(reprice)
+app.command()(report)
 app.add_typer(prices.app, name="prices")
 
 

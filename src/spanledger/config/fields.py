@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -30,7 +32,26 @@ def _url(value: str) -> str:
     return value if "://" in value else f"http://{value}"
 
 
+def read_zone(name: str) -> ZoneInfo:
+    """Find a time zone by its name in the IANA database.
+
+    Raises:
+        ValueError: there is none; names the nearest.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        nearest = difflib.get_close_matches(name, available_timezones(), n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else "give one as in UTC or Europe/Berlin"
+        raise ValueError(f"{name!r} is no time zone; {hint}") from None
+
+
+def _zone(value: str) -> str:
+    return read_zone(value).key
+
+
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+TimeZone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

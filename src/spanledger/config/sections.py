@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field
 
 from spanledger.config.destinations import Exporter, MoreExporter, Name
-from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section
+from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section, TimeZone
 from spanledger.config.prices import Layers
 from spanledger.config.privacy import Privacy
 from spanledger.core.genai import InputTokens
@@ -91,7 +91,9 @@ class Metrics(Section):
         description="How rising sums are sent: `cumulative`, or `delta`: what is new. Others are cumulative always.",
     )
     resource_labels: dict[str, str] = Field(
-        default=DEFAULT_RESOURCE_LABELS, description="Resource attributes that become labels, and the label's name."
+        default=DEFAULT_RESOURCE_LABELS,
+        description="Resource attributes that become labels, and the label's name. Of several attributes for one label "
+        "the first that a sender states counts.",
     )
     max_series: int = Field(
         default=10_000, gt=0, description="Series kept for each metric; what exceeds it goes to an overflow series."
@@ -130,6 +132,14 @@ class Prices(Section):
         return Layers(tuple(self.files), tuple(self.updates), self.contract)
 
 
+class Calendar(Section):
+    """Days, weeks and months."""
+
+    timezone: TimeZone = Field(
+        default="UTC", description="Time zone of budgets, of `spanledger.cost.period`, and of reports unless told."
+    )
+
+
 class Attributes(Section):
     """Attributes that are written on spans and log records."""
 
@@ -162,6 +172,7 @@ class Settings(Section):
     metrics: Metrics = Metrics()
     settle: Settle = Settle()
     prices: Prices = Prices()
+    calendar: Calendar = Calendar()
     attributes: Attributes = Attributes()
     sdk: Sdk = Sdk()
     privacy: Privacy = Privacy()

@@ -85,15 +85,19 @@ class Metered:
 class Meter:
     """Turns batches into usage records, control points and activity points.
 
-    `resource_labels` maps the allow-listed resource attributes to the labels that they become.
+    `resource_labels` maps the allow-listed resource attributes to the labels that they become; of several for one label
+    the first that a sender states counts.
     """
 
     def __init__(self, resource_labels: Mapping[str, str]) -> None:
-        self._resource_labels = tuple(resource_labels.items())
+        labels: dict[str, tuple[str, ...]] = {}
+        for attribute, label in resource_labels.items():
+            labels[label] = (*labels.get(label, ()), attribute)
+        self._labels = tuple(labels.items())
 
     def meter(self, batch: Batch) -> Metered:
         """Meter every candidate of a batch; an unreadable one becomes a problem and spoils nothing else."""
-        senders = _Senders(self._resource_labels)
+        senders = _Senders(self._labels)
         problems = list(batch.problems)
         usage: list[UsageRecord | None] = []
         points: list[ControlPoint] = []
@@ -120,8 +124,8 @@ class Meter:
 class _Senders:
     """Sources of one batch, each made and digested once: records of a batch mostly share a resource and a session."""
 
-    def __init__(self, resource_labels: tuple[tuple[str, str], ...]) -> None:
-        self._resource_labels = resource_labels
+    def __init__(self, labels: tuple[tuple[str, tuple[str, ...]], ...]) -> None:
+        self._labels = labels
         self._resource_digests: dict[int, str] = {}
         self._sources: dict[tuple[str, ...], tuple[Source, str]] = {}
 
@@ -145,7 +149,7 @@ class _Senders:
             _provider(attributes),
             read_text(resource, In.SERVICE_VERSION) or read_text(attributes, In.APP_VERSION),
             self.resource_digest(resource),
-            *(read_text(resource, key) or read_text(attributes, key) for key, _ in self._resource_labels),
+            *(_first_stated(resource, attributes, keys) for _, keys in self._labels),
         )
         known = self._sources.get(facts)
         if known is None:
@@ -165,10 +169,16 @@ class _Senders:
             seat_type=seat,
             provider=Provider(provider),
             client_version=version,
-            labels=tuple((label, value) for (_, label), value in zip(self._resource_labels, labels, strict=True)),
+            labels=tuple((label, value) for (label, _), value in zip(self._labels, labels, strict=True)),
             resource_digest=resource,
             service=service,
         )
+
+
+def _first_stated(resource: Attributes, attributes: Attributes, keys: tuple[str, ...]) -> str:
+    """The first of some attributes that a resource or its record states; '' when neither does."""
+    stated = (read_text(resource, key) or read_text(attributes, key) for key in keys)
+    return next(filter(None, stated), "")
 
 
 def _log(log: LogData, senders: _Senders) -> UsageRecord:

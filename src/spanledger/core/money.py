@@ -56,6 +56,13 @@ def format_usd(picousd: int) -> str:
     return _plain(Decimal(picousd).scaleb(-12, _CONTEXT))
 
 
+def rounded_usd(picousd: int) -> str:
+    """Print pico-USD as USD for people who compare: cents from one dollar on, else four decimals."""
+    decimals = 2 if abs(picousd) >= PICO_PER_USD else 4
+    rounded = Decimal(picousd).scaleb(-12, _CONTEXT).quantize(Decimal(1).scaleb(-decimals), context=_CONTEXT)
+    return f"{rounded:,f}"
+
+
 def parse_usd(usd: str) -> int:
     """Read an exact decimal string of USD as pico-USD.
 
