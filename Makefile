@@ -3,10 +3,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spanledger-tools)/bin/prometheus)
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector lint format types imports size docs docs-check golden bench ci clean
+.PHONY: help setup demo test collector test-collector compatibility lint format types imports size docs docs-check golden bench ci clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -32,7 +33,12 @@ test-collector: setup ## Run the tests with a real Collector, which is built fir
 	@otelcol="$$(nice tools/build_collector.sh)"; status=$$?; \
 	if [ $$status -eq 3 ]; then echo "SKIPPED: the tests with a real Collector"; exit 0; fi; \
 	[ $$status -eq 0 ] || exit $$status; \
-	OTELCOL="$$otelcol" $(BIN)/python -m pytest -q -m collector tests/collector
+	OTELCOL="$$otelcol" PROMETHEUS="$(PROMETHEUS)" $(BIN)/python -m pytest -q -m collector tests/collector
+
+compatibility: setup ## Write docs/reference/compatibility.md anew from the tests with real backends
+	@OTELCOL="$$(nice tools/build_collector.sh)" PROMETHEUS="$(PROMETHEUS)" COMPATIBILITY=write \
+	$(BIN)/python -m pytest -q -m collector tests/collector/test_backends.py
+	@$(BIN)/python tools/generate_reference.py
 
 lint: setup ## Check style and formatting
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ def pages() -> dict[str, str]:
         "metrics.md": _page("Metrics", _metrics()),
         "configuration.md": _page("Configuration", _configuration()),
         "cli.md": _page("Command line", _command_line()),
+        "compatibility.md": _page("Compatibility", _compatibility()),
     }
 
 
@@ -117,6 +119,31 @@ def _configuration() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for key, (kind, default, meaning) in setting_keys().items():
         yield f"| `{key}` | `{variable_of(key)}` | {kind} | {_shown(default)} | {meaning} |"
+
+
+def _compatibility() -> Iterator[str]:
+    results = json.loads((FOLDER / "compatibility.json").read_text(encoding="utf-8"))
+    protocols = list(dict.fromkeys(result["protocol"] for result in results))
+    backends = list(results[0]["backends"])
+    yield "From results of `tests/collector/test_backends.py` (`compatibility.json` beside this page): captured"
+    yield "sessions of each client version, sent over each protocol with these signals on, into a running service"
+    yield "with all backends behind it at once. `make test-collector` fails when a result is another.\n"
+    yield "**Ledger - served**: what the ledger says less what the API served at list price, in USD; 0 is exact, to"
+    yield "the pico-dollar. **Equal**: the protocols over which the backend's series + adjustments were the"
+    yield "ledger's total.\n"
+    heads = [f"ledger - served, {protocol}" for protocol in protocols] + [f"equal: {backend}" for backend in backends]
+    yield f"| client | signals on | {' | '.join(heads)} |"
+    yield "|---" * (2 + len(heads)) + "|"
+    cases = dict.fromkeys((result["client"], result["signals"]) for result in results)
+    for client, signals in cases:
+        rows = [one for one in results if (one["client"], one["signals"]) == (client, signals)]
+        equal = [[one["protocol"] for one in rows if one["backends"][backend]] for backend in backends]
+        cells = [one["difference_usd"] for one in rows]
+        cells += ["all" if len(over) == len(protocols) else ", ".join(over) or "none" for over in equal]
+        yield f"| {client} | {', '.join(signals.split())} | {' | '.join(cells)} |"
+    yield "\nWhat a signal lacks when it is alone is its nature: log events do not know the calls of the permission"
+    yield "classifier (auto mode) and of interrupted replies, spans not the time to live of cache writes. Send all"
+    yield "three."
 
 
 def _shown(default: object) -> str:
