@@ -17,6 +17,7 @@ class Counter(StrEnum):
     PAYLOADS_EXPIRED = "payloads_expired"
     PAYLOADS_NOT_FORWARDED = "payloads_not_forwarded"
     PAYLOADS_SET_ASIDE = "payloads_set_aside"
+    PRICE_LOADS_REFUSED = "price_loads_refused"
     RECORDS_REJECTED = "records_rejected"
     RECORDS_REJECTED_BY_DESTINATION = "records_rejected_by_destination"
     SERIES_OVERFLOWED = "series_overflowed"

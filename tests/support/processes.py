@@ -56,6 +56,7 @@ async def start_serve(
             **{key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "SPANLEDGER_"))},
             "SPANLEDGER_FORWARD__JOIN_WINDOW_SECONDS": "0",
             "SPANLEDGER_METRICS__INTERVAL_SECONDS": "0.1",
+            "SPANLEDGER_PRICES__STALE_AFTER_DAYS": "36500",
             "SPANLEDGER_SETTLE__CLOCK_SKEW_MAX_SECONDS": str(CENTURY_SECONDS),
             "PYTHONPATH": str(TESTS),
             **(environ or {}),

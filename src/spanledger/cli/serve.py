@@ -33,13 +33,15 @@ def serve(
 ) -> None:
     """Receive Claude Code telemetry, price it, forward it, and emit cost metrics.
 
-    Flags win over environment variables, these over the configuration file. Stops cleanly on SIGTERM and Ctrl-C.
+    Flags win over environment variables, these over the configuration file. Stops cleanly on SIGTERM and Ctrl-C; loads
+    the price files again on SIGHUP, and by itself when they change.
     """
     values = (grpc, http, None if ledger is None else str(ledger), otlp_endpoint, otlp_protocol)
     given = {key: value for key, value in zip(FLAGS, values, strict=True) if value is not None}
     settings = load_settings(config, os.environ, given)
     require_no_loop(settings)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("spanledger").setLevel(logging.INFO)
     while asyncio.run(_serve(settings)):
         pass
 
@@ -53,6 +55,7 @@ async def _serve(settings: Settings) -> bool:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, service.price_files.ask)
     try:
         addresses = await service.start()
         typer.echo(_ready_line(settings, addresses))

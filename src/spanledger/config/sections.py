@@ -126,6 +126,20 @@ class Prices(Section):
         default=None, description="The organisation's contract: aliases, own prices and discounts (docs/prices.md)."
     )
 
+    reload_interval_seconds: Seconds = Field(
+        default=5.0,
+        description="How often the files are looked at; changed ones are loaded. 0: on SIGHUP alone.",
+    )
+    stale_after_days: float = Field(
+        default=30.0, gt=0, description="Age of the last check of the price list that is warned of."
+    )
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file that the price book is read from; none when it is the bundled one."""
+        contract = () if self.contract is None else (self.contract,)
+        return (*self.files, *self.updates, *contract)
+
     @property
     def layers(self) -> Layers:
         """The files that the price book is made of."""

@@ -15,6 +15,9 @@ class Gauge(StrEnum):
     OUTBOX_BYTES = "spanledger.outbox.size"
     OUTBOX_AGE = "spanledger.outbox.age"
     UNCONFIRMED_COST = "spanledger.unconfirmed.cost"
+    PRICE = "spanledger.price"
+    PRICE_BOOK_TIMESTAMP = "spanledger.price_book.timestamp"
+    PRICE_BOOK_RELOAD_FAILURES = "spanledger.price_book.reload_failures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,29 @@ GAUGES: dict[Gauge, GaugeSpec] = {
             Quantity.MONEY,
             ("destination",),
             "Of `spanledger.cost` in delta exports, what the destination did not confirm: it may lack as much.",
+        ),
+        GaugeSpec(
+            Gauge.PRICE,
+            "USD",
+            Quantity.MONEY,
+            ("model", "provider", "token_class", "tier"),
+            "What we charge now for a million tokens of a model that was used. Tiers: `standard` (Bedrock, Vertex: "
+            "of the global endpoint); `fast`, `long_prompt`, `us_residency`, `regional` where they differ from it. "
+            "Discounts of single cost centers are not in it.",
+        ),
+        GaugeSpec(
+            Gauge.PRICE_BOOK_TIMESTAMP,
+            "s",
+            Quantity.DURATION,
+            ("price_book",),
+            "When the price list in use was last compared with its source (Unix time).",
+        ),
+        GaugeSpec(
+            Gauge.PRICE_BOOK_RELOAD_FAILURES,
+            "{failure}",
+            Quantity.COUNT,
+            (),
+            "Changed price files that were refused since the last good load; 0 when the files' prices are in use.",
         ),
     )
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 NANO_PER_SECOND = 10**9
+NANO_PER_DAY = 86_400 * NANO_PER_SECOND
 _NANO_PER_MILLISECOND = 10**6
 
 

@@ -10,7 +10,9 @@ from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.prices import load_price_book
 from spanledger.config.privacy import load_redaction
 from spanledger.config.sections import Settings
+from spanledger.core.book_check import book_faults
 from spanledger.core.delivery import Route
+from spanledger.core.errors import ConfigError
 from spanledger.core.metering import Meter
 from spanledger.core.redaction import Redaction
 from spanledger.core.settling import Policy, Prices
@@ -18,25 +20,30 @@ from spanledger.core.times import NANO_PER_SECOND
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.decode import require_fast_protobuf
 from spanledger.service.pipeline import Options, OutboxLimits, Pipeline
+from spanledger.service.price_files import Look, look_at
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A pipeline and what it works on."""
+    """A pipeline and what it works on. `price_files_seen` is how the price files were before they were read."""
 
     ledger: Ledger
     meter: Meter
     pipeline: Pipeline
     redaction: Redaction | None = None
+    price_files_seen: Look = ()
 
 
 def load_prices(settings: Settings) -> Prices:
     """Load the price book of the settings, and what is known of how clients price.
 
     Raises:
-        ConfigError: a price file cannot be used.
+        ConfigError: a price file cannot be used, or the book made of them fails its check.
     """
-    return Prices(load_price_book(settings.prices.layers), load_client_prices())
+    book = load_price_book(settings.prices.layers)
+    if faults := list(book_faults(book)):
+        raise ConfigError(faults)
+    return Prices(book, load_client_prices())
 
 
 def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Prices | None = None) -> Parts:
@@ -46,6 +53,7 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
         ConfigError: the ledger, a price file or the protobuf backend cannot be used.
     """
     require_fast_protobuf()
+    seen = look_at(settings.prices.paths)
     prices = prices or load_prices(settings)
     redaction = load_redaction(settings.privacy)
     ledger = Ledger.open(ledger_path, max_series=settings.metrics.max_series)
@@ -58,7 +66,7 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
     )
     pipeline = Pipeline(ledger, prices, meter, options)
     pipeline.use(prices)
-    return Parts(ledger, meter, pipeline, redaction)
+    return Parts(ledger, meter, pipeline, redaction, seen)
 
 
 def routes_of(settings: Settings) -> tuple[Route, ...]:

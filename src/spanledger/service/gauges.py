@@ -6,17 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 
 from spanledger.core.gauges import Gauge, Reading, reading
 from spanledger.core.semconv import Metric
+from spanledger.core.settling import Prices
 from spanledger.ledger.ledger import Ledger
+from spanledger.service.price_gauges import book_readings, price_readings
 
 Reader = Callable[[int], Iterable[Reading]]
 """Takes readings at a time (Unix nanoseconds), on the ledger's thread."""
 
 
-def readers(ledger: Ledger, destinations: Sequence[str]) -> tuple[Reader, ...]:
+def readers(
+    ledger: Ledger, destinations: Sequence[str], prices: Callable[[], Prices], refused_loads: Callable[[], int]
+) -> tuple[Reader, ...]:
     """Every reader; a new gauge is a line in `core.gauges.GAUGES` and a reader here."""
     return (
         lambda now_unix_nano: _outbox(ledger, destinations, now_unix_nano),
         lambda _: _unconfirmed(ledger, destinations),
+        lambda _: book_readings(prices().book, refused_loads()),
+        lambda now_unix_nano: price_readings(prices().book, ledger.series.states(), now_unix_nano),
     )
 
 

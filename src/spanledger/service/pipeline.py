@@ -136,6 +136,11 @@ class Pipeline:
         self._options = options
         self._reconciler = Reconciler(ledger, options.policy)
 
+    @property
+    def prices(self) -> Prices:
+        """What is priced by now."""
+        return self._prices
+
     def use(self, prices: Prices) -> None:
         """Price by these from now on. What is posted stands; what is due by then should be posted before."""
         with self._ledger.transaction():

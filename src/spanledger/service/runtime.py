@@ -13,7 +13,8 @@ from random import Random
 from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Payload, Receipt
 from spanledger.core.errors import PermanentError
-from spanledger.core.times import NANO_PER_SECOND
+from spanledger.core.settling import Prices
+from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND, shown_time
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Outcome
 from spanledger.exporter.forward import Forwarder
@@ -22,11 +23,12 @@ from spanledger.exporter.retry import Backoff
 from spanledger.ledger.ledger import Ledger
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
-from spanledger.service.assembly import Parts
+from spanledger.service.assembly import Parts, load_prices
 from spanledger.service.destinations import NamedClient
 from spanledger.service.gauges import readers
 from spanledger.service.ledger_watch import LedgerWatch
 from spanledger.service.pipeline import Accepted
+from spanledger.service.price_files import PriceFiles
 from spanledger.service.series_export import SeriesExport
 from spanledger.service.worker import LedgerWorker
 from spanledger.telemetry import Counter, Counters
@@ -66,10 +68,23 @@ class Service:
             redaction=parts.redaction,
             wait_max_seconds=settings.ledger.commit_wait_seconds,
         )
+        self.price_files = PriceFiles(
+            settings.prices.paths,
+            parts.price_files_seen,
+            lambda: load_prices(settings),
+            self._use,
+            self.counters,
+            interval_seconds=settings.prices.reload_interval_seconds,
+        )
         self._series_export = SeriesExport(
             parts.ledger,
             parts.pipeline,
-            readers(parts.ledger, [destination.name for destination in destinations]),
+            readers(
+                parts.ledger,
+                [destination.name for destination in destinations],
+                lambda: parts.pipeline.prices,
+                lambda: self.price_files.refused,
+            ),
             self.counters,
             settings.metrics.temporality,
         )
@@ -88,7 +103,9 @@ class Service:
             ConfigError: an address cannot be listened on.
         """
         self._warn_of_strangers()
+        self._warn_if_stale(self._parts.pipeline.prices)
         self._tasks.append(asyncio.create_task(self._kept_up(self._advance)))
+        self._tasks.append(asyncio.create_task(self._kept_up(self.price_files.run)))
         self._tasks.extend(asyncio.create_task(self._kept_up(part.run)) for part in self._senders)
         receiver = self._settings.receiver
         grpc = GrpcReceiver(self, receiver.grpc.endpoint, max_request_bytes=receiver.max_request_bytes)
@@ -129,6 +146,7 @@ class Service:
         """Stop receiving, send what is ready, close. What still waits stays in the ledger for the next start."""
         await self._receivers.aclose()
         self._stopping.set()
+        self.price_files.stop()
         for part in self._senders:
             part.stop()
         await self._end_tasks()
@@ -186,6 +204,28 @@ class Service:
                 await asyncio.wait_for(self._stopping.wait(), min(pause, _ADVANCE_PAUSE_MAX_SECONDS))
             except TimeoutError:
                 continue
+
+    async def _use(self, prices: Prices) -> None:
+        """Price by these from the next delivery on. What is due is posted before, so that no delivery has two books."""
+
+        def work() -> None:
+            self._advance_all()
+            self._parts.pipeline.use(prices)
+
+        await self._worker.run(work)
+        self._warn_if_stale(prices)
+
+    def _warn_if_stale(self, prices: Prices) -> None:
+        """Say when nobody has compared the price list with its source for long."""
+        checked, after_days = prices.book.checked_unix_nano, self._settings.prices.stale_after_days
+        if checked is None or time.time_ns() - checked <= after_days * NANO_PER_DAY:
+            return
+        LOGGER.warning(
+            "the price list was last checked on %s, more than %g days ago: prices may have changed since; "
+            "upgrade spanledger or give a newer list (prices.updates)",
+            shown_time(checked).partition("T")[0],
+            after_days,
+        )
 
     def _advance_all(self) -> None:
         while self._parts.pipeline.advance(time.time_ns()):
