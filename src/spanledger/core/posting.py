@@ -106,6 +106,12 @@ class Charge:
         """The price at list; None when the list has none."""
         return self.price.list_cost_picousd(self.tokens)
 
+    @property
+    def client_excess_picousd(self) -> int | None:
+        """What the client's figure exceeds the price at list by, for it knows no contract; None without both."""
+        cost, client = self.list_cost_picousd, self.client_cost_picousd
+        return None if cost is None or client is None else client - cost
+
 
 @dataclass(frozen=True, slots=True)
 class Posting:

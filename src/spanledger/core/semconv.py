@@ -186,7 +186,8 @@ ATTRIBUTES: tuple[AttributeSpec, ...] = (
         "string",
         On.SPAN_AND_LOG,
         "Why the client's figure is what it is: `equal`, `client_table`, `unknown_model`, `managed_rates`, "
-        "`regional_premium`, `inferred_facts` or `unexplained`.",
+        "`regional_premium`, `inferred_facts` or `unexplained`. Attempts that were cut show only later, in the sums: "
+        "then the ledger and `spanledger explain` say `aborted_attempts`.",
     ),
     AttributeSpec(Out.BASIS, "string", On.SPAN_AND_LOG, "`billed`, `notional` (covered by a plan) or `unknown`."),
     AttributeSpec(Out.PRICE_BOOK, "string", On.SPAN_AND_LOG, "Version of the price book that priced the call."),

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from spanledger.core.attempts import explained_by_residuals
 from spanledger.core.posting import Charge, Status
 from spanledger.core.recounts import may_be_recounts
 from spanledger.core.residual import Alias, Leftover, ModelNames, leftovers
 from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for, held
-from spanledger.core.verdict import with_long_writes
+from spanledger.core.usage import QueryClass
+from spanledger.core.verdict import Verdict, with_long_writes
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
 from spanledger.service.stretches import BookNames, Call, Stretch, stretch_around
+
+_OPEN_VERDICTS = (Verdict.UNEXPLAINED, Verdict.MANAGED_RATES)
+"""Verdicts that a residual knows better: any two figures may happen to differ by a round factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,14 @@ class WriteShare:
 class Assessment:
     """What a stretch says. `residuals` are by identity, `shares` by the identity of a call.
 
-    `aliases` are all that is known of the user's names, with what the stretch adds; `learnt` is what it adds.
+    `aborted` are the calls whose client's figure holds attempts that were cut. `aliases` are all that is known of the
+    user's names, with what the stretch adds; `learnt` is what it adds.
     """
 
     stretch: Stretch
     residuals: Mapping[str, Residual]
     shares: Mapping[str, WriteShare]
+    aborted: frozenset[str]
     aliases: Aliases
     learnt: frozenset[Alias]
 
@@ -66,7 +73,27 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
             if policy.recounts(leftover.source.client_version) and charge.status is not Status.UNPRICED:
                 charge = replace(charge, status=Status.PROVISIONAL)
             residuals[charge.identity] = Residual(charge, leftover)
-    return Assessment(stretch, residuals, _shares(long), aliases, frozenset(found - known))
+    aborted = _aborted(stretch, residuals.values(), prices, policy)
+    return Assessment(stretch, residuals, _shares(long), aborted, aliases, frozenset(found - known))
+
+
+def _aborted(stretch: Stretch, residuals: Iterable[Residual], prices: Prices, policy: Policy) -> frozenset[str]:
+    """Calls whose client's figure exceeds the list price by what residuals of their class hold."""
+    amounts: dict[QueryClass, list[int]] = {}
+    for residual in residuals:
+        if residual.charge.list_cost_picousd:
+            amounts.setdefault(residual.leftover.line.query_class, []).append(residual.charge.list_cost_picousd)
+    excesses: dict[QueryClass, dict[str, int]] = {}
+    for call in stretch.calls:
+        if call.log is None or call.received.query_class not in amounts:
+            continue
+        charge = charge_for(call.log, prices, policy)
+        excess = charge.client_excess_picousd or 0
+        if charge.verdict in _OPEN_VERDICTS and excess > 0:
+            excesses.setdefault(call.received.query_class, {})[call.received.identity] = excess
+    return frozenset().union(
+        *(explained_by_residuals(overs, amounts[query_class]) for query_class, overs in excesses.items())
+    )
 
 
 def refined(

@@ -24,8 +24,12 @@ class Explanation:
     sightings: tuple[Sighting, ...]
     postings: tuple[Posting, ...]
     charge: Charge | None
-    verdict: Verdict | None
     citation: str
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Why the client's figure is what it is; None without one."""
+        return None if self.charge is None else self.charge.verdict
 
     def as_json(self) -> Json:
         """One object: money and rates as exact decimal strings, counts as integers, times in RFC 3339."""
@@ -35,7 +39,7 @@ class Explanation:
             "signals": [_signal(sighting) for sighting in self.sightings],
             "charge": None if charge is None else _charge(charge),
             "client_cost_usd": None if charge is None else _usd(charge.client_cost_picousd),
-            "difference_usd": None if charge is None else _usd(_difference_picousd(charge)),
+            "difference_usd": None if charge is None else _usd(charge.client_excess_picousd),
             "verdict": None if self.verdict is None else self.verdict.value,
             "citation": self.citation or None,
             "postings": [_posting(posting) for posting in self.postings],
@@ -52,45 +56,19 @@ def explain(ledger: Ledger, prices: Prices, policy: Policy, name: str) -> Explan
     latest = ledger.postings.latest(identities)
     standing = [known.charge for known in latest.values() if known.live]
     charge = standing[0] if standing else None
-    verdict, citation = (None, "") if charge is None else _judged(ledger, prices, policy, charge, sightings)
-    return Explanation(name, tuple(sightings), postings, charge, verdict, citation)
+    citation = "" if charge is None else _citation(prices, policy, charge, sightings)
+    return Explanation(name, tuple(sightings), postings, charge, citation)
 
 
-def aborted_attempts(ledger: Ledger, charge: Charge) -> bool:
-    """Whether what the client's figure exceeds ours by is just what a residual of its session and class holds."""
-    over = _difference_picousd(charge)
-    if over is None or over <= 0 or not charge.source.session_id:
-        return False
-    _, identities = ledger.residuals.of_session(charge.source.session_id)
-    return any(
-        known.live
-        and known.charge.account.query_class is charge.account.query_class
-        and known.charge.list_cost_picousd == over
-        for known in ledger.postings.latest(identities).values()
-    )
-
-
-def _judged(
-    ledger: Ledger, prices: Prices, policy: Policy, charge: Charge, sightings: list[Sighting]
-) -> tuple[Verdict | None, str]:
-    """The verdict as posted, unless a residual explains what it could not; and the source of a client's error."""
-    if charge.verdict is Verdict.UNEXPLAINED and aborted_attempts(ledger, charge):
-        return Verdict.ABORTED_ATTEMPTS, ""
+def _citation(prices: Prices, policy: Policy, charge: Charge, sightings: list[Sighting]) -> str:
+    """The source of the client's known error that a verdict stands on, if it stands on one."""
     logs = standing_by_identity((s for s in sightings if s.record.evidence is Evidence.LOG), policy)
-    if charge.identity not in logs:
-        return charge.verdict, ""
-    record = logs[charge.identity].record
-    if record.client_cost_picousd is None:
-        return charge.verdict, ""
+    record = logs[charge.identity].record if charge.identity in logs else None
+    if record is None or record.client_cost_picousd is None:
+        return ""
     call = RatingInput(record.source.provider, record.model, charge.occurred_unix_nano, record.tokens, record.speed)
     judgement = judge(prices.book, prices.clients, record.source.client_version, call, record.client_cost_picousd)
-    return charge.verdict, judgement.citation if judgement.verdict is charge.verdict else ""
-
-
-def _difference_picousd(charge: Charge) -> int | None:
-    """What the client's figure exceeds the list price by: it knows no contract of ours."""
-    at_list, client = charge.list_cost_picousd, charge.client_cost_picousd
-    return None if at_list is None or client is None else client - at_list
+    return judgement.citation if judgement.verdict is charge.verdict else ""
 
 
 def _usd(picousd: int | None) -> str | None:

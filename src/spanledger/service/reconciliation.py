@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from spanledger.core.posting import Reason, correct, reconcile
-from spanledger.core.settling import Policy, Prices
+from spanledger.core.settling import Policy, Prices, charge_for
 from spanledger.core.usage import ControlPoint, Temporality, UsageRecord
+from spanledger.core.verdict import Verdict
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
 from spanledger.service.assessment import Assessment, assess, refined
@@ -56,20 +57,23 @@ class Reconciler:
     def _reconcile(self, what: Unreconciled, prices: Prices, now_unix_nano: int) -> None:
         assessment = assess(self._ledger, prices, self._policy, what, now_unix_nano)
         keep_learnt(self._ledger, what.source.user_id, assessment, now_unix_nano)
-        self._post_residuals(what.source.group, assessment, now_unix_nano)
+        if self._post_residuals(what.source.group, assessment, now_unix_nano):
+            self._refine_verdicts(assessment, prices, now_unix_nano)
         self._refine_spans(assessment, prices, now_unix_nano)
 
-    def _post_residuals(self, group: str, assessment: Assessment, now_unix_nano: int) -> None:
+    def _post_residuals(self, group: str, assessment: Assessment, now_unix_nano: int) -> bool:
+        """Bring the residuals of a stretch to what they should be; False when it has and had none."""
         spans = assessment.stretch.intervals
         if not spans:
-            return
+            return False
         known = self._ledger.residuals.identities(group, spans[0].start_unix_nano, spans[-1].end_unix_nano)
         desired = {identity: residual.charge for identity, residual in assessment.residuals.items()}
         if not known and not desired:
-            return
+            return False
         latest = self._ledger.postings.latest({*known, *desired})
         self._ledger.postings.add(reconcile(desired, latest, now_unix_nano))
         self._ledger.residuals.keep({key: residual.leftover for key, residual in assessment.residuals.items()})
+        return True
 
     def _refine_spans(self, assessment: Assessment, prices: Prices, now_unix_nano: int) -> None:
         """Correct what stands on a span alone by what the sums tell of its cache writes, and an alias of its model."""
@@ -84,6 +88,17 @@ class Reconciler:
             charge = refined(last.charge, span, share, assessment.aliases, prices, self._policy)
             if charge != last.charge:
                 self._ledger.postings.add(correct(last, charge, Reason.REFINED, now_unix_nano))
+
+    def _refine_verdicts(self, assessment: Assessment, prices: Prices, now_unix_nano: int) -> None:
+        """Correct the verdict of calls whose client's figure holds attempts that were cut, or no longer does."""
+        logs = {call.received.identity: call.log for call in assessment.stretch.calls if call.log is not None}
+        for identity, last in self._ledger.postings.latest(logs).items():
+            was_aborted = last.charge.verdict is Verdict.ABORTED_ATTEMPTS
+            if not last.live or was_aborted == (identity in assessment.aborted):
+                continue
+            by_itself = charge_for(logs[identity], prices, self._policy).verdict
+            charge = replace(last.charge, verdict=by_itself if was_aborted else Verdict.ABORTED_ATTEMPTS)
+            self._ledger.postings.add(correct(last, charge, Reason.REFINED, now_unix_nano))
 
 
 def keep_learnt(ledger: Ledger, user_id: str, assessment: Assessment, now_unix_nano: int) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spanledger.core.errors import ConfigError
 from spanledger.core.posting import Charge, Latest, Posting, reprice
 from spanledger.core.settling import Policy, Prices, charge_for
+from spanledger.core.verdict import Verdict
 from spanledger.ledger.database import is_served
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.portions import Portion
@@ -117,6 +118,8 @@ class Repricer:
 
     def _charge(self, call: Call, assessment: Assessment) -> Charge:
         charge = charge_for(call.standing, self._prices, self._policy)
+        if call.received.identity in assessment.aborted:
+            charge = replace(charge, verdict=Verdict.ABORTED_ATTEMPTS)
         if call.log is not None or call.span is None:
             return charge
         share = assessment.shares.get(call.received.identity)

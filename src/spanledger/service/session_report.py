@@ -10,8 +10,8 @@ from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge
 from spanledger.core.times import shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Evidence, QueryClass, Tokens, UsageRecord
+from spanledger.core.verdict import Verdict
 from spanledger.ledger.ledger import Ledger
-from spanledger.service.explanation import aborted_attempts
 
 Json = dict[str, object]
 
@@ -115,7 +115,7 @@ def report_session(ledger: Ledger, session_id: str) -> SessionReport | None:
         parts={name: _parts(calls, key_of) for name, key_of in GROUPINGS.items()},
         client_log_picousd=sum(charge.client_cost_picousd or 0 for charge in charges),
         client_metric_picousd=sum(point.cost_picousd for point in points),
-        aborted_attempts=sum(aborted_attempts(ledger, charge) for charge in charges),
+        aborted_attempts=sum(charge.verdict is Verdict.ABORTED_ATTEMPTS for charge in charges),
         start_unix_nano=min(map(_start, calls)),
         end_unix_nano=max(charge.occurred_unix_nano for charge in charges),
         api_milliseconds=sum(call.record.duration_milliseconds for call in calls if call.record is not None),
