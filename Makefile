@@ -7,7 +7,7 @@ PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(H
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector compatibility lint format types imports size docs docs-check golden bench crash ci clean
+.PHONY: help setup demo test collector test-collector compatibility lint format types imports size docs docs-check golden bench bench-rating crash ci clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ bench: setup ## Measure the service under load: make bench LOAD=path/to/otlp_per
 
 crash: setup ## Kill the service at 50 random moments under load, and before every numbered effect
 	@SPANLEDGER_TEST_KILLS=50 $(BIN)/python -m pytest -q tests/fault
+
+bench-rating: setup ## Measure what it costs to price a call, beside genai-prices
+	@$(BIN)/python benchmarks/rating.py
 
 ci: ## What continuous integration runs
 	@.ci/run

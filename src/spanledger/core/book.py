@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from spanledger.core.contract import Contract
 from spanledger.core.modelid import ModelName, normalise, plain, spellings
 from spanledger.core.pricing import ModelPrices
-from spanledger.core.tariff import Tariff, Unpriced
+from spanledger.core.tariff import Timeline
 
 _MEMORY_MAX = 4_096
 """Names, and kinds of calls, that a book remembers; beyond that it starts afresh."""
@@ -43,11 +41,8 @@ class PriceBook:
         self.contract = contract or Contract({}, (), ())
         self.checked_unix_nano = checked_unix_nano
         self._by_name = _names(self.models)
-        changes = chain(self.contract.instants(), *(model.instants() for model in self.models))
-        self._instants = sorted(set(changes))
-        self._limits = sorted({limit for model in self.models for limit in model.prompt_limits()})
         self._resolved: dict[str, Resolved] = {}
-        self._tariffs: dict[Hashable, Tariff | Unpriced] = {}
+        self._timelines: dict[Hashable, Timeline] = {}
 
     def resolve(self, raw_model: str) -> Resolved:
         """Find a model by exact match: a configured alias, else its name after normalisation.
@@ -64,23 +59,20 @@ class PriceBook:
         self._resolved[raw_model] = resolved = Resolved(name, prices)
         return resolved
 
-    def epoch(self, at_unix_nano: int) -> int:
-        """Number of a stretch of time in which nothing in the book changes."""
-        return bisect_right(self._instants, at_unix_nano)
+    def changes(self, raw_model: str) -> tuple[int, ...]:
+        """Instants at which a price of a model may change, ascending."""
+        prices = self.resolve(raw_model).prices
+        return () if prices is None else tuple(sorted({*prices.instants(), *self.contract.instants()}))
 
-    def band(self, prompt_tokens: int) -> int:
-        """How many of the book's limits of prompt length a prompt exceeds."""
-        return bisect_left(self._limits, prompt_tokens)
+    def timeline(self, kind: Hashable) -> Timeline | None:
+        """What was worked out for a kind of calls; None when nothing is yet."""
+        return self._timelines.get(kind)
 
-    def remembered(self, kind: Hashable) -> Tariff | Unpriced | None:
-        """The tariff worked out for calls of a kind; None when there is none yet."""
-        return self._tariffs.get(kind)
-
-    def remember(self, kind: Hashable, tariff: Tariff | Unpriced) -> None:
-        """Keep the tariff of a kind of calls, a bounded number of them."""
-        if len(self._tariffs) >= _MEMORY_MAX:
-            self._tariffs.clear()
-        self._tariffs[kind] = tariff
+    def remember(self, kind: Hashable, timeline: Timeline) -> None:
+        """Keep what was worked out for a kind of calls, a bounded number of them."""
+        if len(self._timelines) >= _MEMORY_MAX:
+            self._timelines.clear()
+        self._timelines[kind] = timeline
 
     def _name(self, raw_model: str) -> ModelName:
         target = self.contract.aliases.get(plain(raw_model))

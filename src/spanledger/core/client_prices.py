@@ -11,8 +11,9 @@ from enum import Enum
 from fractions import Fraction
 
 from spanledger.core.book import PriceBook
-from spanledger.core.rating import Rated, RatingInput, rate
-from spanledger.core.tariff import Unpriced
+from spanledger.core.rating import rate
+from spanledger.core.rating_input import RatingInput
+from spanledger.core.tariff import Tariff, Unpriced
 from spanledger.core.usage import Provider, Tokens
 
 _RESIDENCY_PROVIDERS = (Provider.ANTHROPIC, Provider.ANTHROPIC_AWS, Provider.FOUNDRY)
@@ -73,24 +74,21 @@ class ClientPricing:
 
         It prices by first-party rates whoever serves the model (measured), and residency only where there is one.
         """
-        rated = self._rate(call)
-        return None if rated is None else int(rated.cost_picousd * self.factor)
+        tariff = self._tariff(call)
+        return None if tariff is None else int(tariff.cost_picousd(call.tokens) * self.factor)
 
     def rates(self, call: RatingInput) -> Tokens | None:
         """Rates that the client would use; None when this way does not know its model."""
-        rated = self._rate(call)
-        return None if rated is None else Tokens(*(int(one * self.factor) for one in rated.tariff.rates))
+        tariff = self._tariff(call)
+        return None if tariff is None else Tokens(*(int(one * self.factor) for one in tariff.rates))
 
-    def _rate(self, call: RatingInput) -> Rated | None:
+    def _tariff(self, call: RatingInput) -> Tariff | None:
         geo = call.inference_geo if call.provider in _RESIDENCY_PROVIDERS else ""
         asked = replace(
             call, provider=Provider.ANTHROPIC, model=self.priced_as or call.model, inference_geo=geo, batch=False
         )
-        match rate(self.book, asked):
-            case Rated() as rated:
-                return rated
-            case Unpriced():
-                return None
+        outcome = rate(self.book, asked)
+        return None if isinstance(outcome, Unpriced) else outcome
 
 
 class ClientPrices:

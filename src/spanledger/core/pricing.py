@@ -126,6 +126,11 @@ class PriceRow:
     checked: str = ""
 
     @property
+    def limit(self) -> int | None:
+        """Length of a prompt beyond which the row has other rates; None when it has none."""
+        return None if self.long_prompt is None else self.long_prompt.above_tokens
+
+    @property
     def id(self) -> str:
         """Name of the row: model and the instant that it holds from, none when it always held."""
         where = f"{self.scope}/{self.model}" if self.scope else self.model
@@ -181,7 +186,3 @@ class ModelPrices:
         yield from (row.from_unix_nano for row in self.rows)
         for span in (*(price.span for price in self.fast), *(one.span for one in self.multipliers)):
             yield from span.ends()
-
-    def prompt_limits(self) -> Iterator[int]:
-        """Lengths of a prompt beyond which a row has other rates."""
-        yield from (row.long_prompt.above_tokens for row in self.rows if row.long_prompt is not None)

@@ -1,204 +1,53 @@
-"""Rating: tokens times the rates of a price row and what modifies them, or the reason why there is no price.
+"""Rating: the rates of a call, by list and by contract, or the reason why there is no price.
 
-What would change the price and is not known is a bound or refused here (`unpriced`): no figure is silently wrong.
+Rates of a kind of calls are worked out once, for all times. Then a rating is a dictionary look-up and a search among a
+few instants; its cost is a multiplication for each token class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
-from operator import mul
+from bisect import bisect_right
+from dataclasses import replace
 
 from spanledger.core.book import PriceBook
-from spanledger.core.modelid import ModelName
-from spanledger.core.pricing import ModelPrices, Modifier, Multiplier, PriceRow
-from spanledger.core.tariff import Bound, Tariff, Unpriced, UnpricedReason
-from spanledger.core.usage import Provider, Speed, Tokens
-
-_RESIDENCY_PROVIDERS = (Provider.ANTHROPIC, Provider.ANTHROPIC_AWS, Provider.FOUNDRY)
-
-
-@dataclass(frozen=True, slots=True)
-class RatingInput:
-    """What a price depends on. `region` and `inference_geo` are empty when they are not known.
-
-    `prompt_tokens` is the length of the prompt when it is not that of the tokens, as in a sum over calls.
-    """
-
-    provider: Provider
-    model: str
-    at_unix_nano: int
-    tokens: Tokens
-    speed: Speed = Speed.STANDARD
-    region: str = ""
-    inference_geo: str = ""
-    batch: bool = False
-    prompt_tokens: int | None = None
-
-    @property
-    def prompt(self) -> int:
-        """Length of the prompt, as price bands count it."""
-        return self.tokens.prompt if self.prompt_tokens is None else self.prompt_tokens
+from spanledger.core.contract_price import contract_tariff
+from spanledger.core.list_price import list_tariff
+from spanledger.core.pricing import ALWAYS
+from spanledger.core.rating_input import RatingInput
+from spanledger.core.tariff import Quote, Step, Tariff, Timeline, Unpriced
 
 
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """A price: tokens at a tariff."""
-
-    tariff: Tariff
-    tokens: Tokens
-
-    @property
-    def model(self) -> str:
-        """The canonical id."""
-        return self.tariff.model
-
-    @property
-    def amounts(self) -> tuple[int, ...]:
-        """Pico-USD of each class, in the order of `Tokens`."""
-        return tuple(map(mul, self.tokens, self.tariff.rates))
-
-    @property
-    def cost_picousd(self) -> int:
-        """Cost of all classes together."""
-        return sum(map(mul, self.tokens, self.tariff.rates))
-
-    @property
-    def bounds(self) -> tuple[Bound, ...]:
-        """Why the price may be higher; it is exact when there are none."""
-        rates = self.tariff.rates
-        is_open = self.tokens.cache_write_unspecified and rates.cache_write_1h != rates.cache_write_5m
-        return (Bound.CACHE_WRITE_TTL, *self.tariff.bounds) if is_open else self.tariff.bounds
+def rate(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
+    """Rates of a call at list, or why there are none."""
+    return quote(book, call).listed
 
 
-def rate(book: PriceBook, call: RatingInput) -> Rated | Unpriced:
-    """Price a call at list rates.
-
-    A Bedrock-form id from a sender that names another provider is priced as that provider serves it: the id alone does
-    not make it Bedrock's call.
-    """
-    tariff = list_tariff(book, call)
-    return tariff if isinstance(tariff, Unpriced) else Rated(tariff, call.tokens)
-
-
-def list_tariff(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
-    """The list's rates for a call, worked out once for all calls of its kind."""
-    kind = kind_of(book, call)
-    known = book.remembered(kind)
-    if known is None:
-        known = _list_tariff(book, call)
-        book.remember(kind, known)
-    return known
+def quote(book: PriceBook, call: RatingInput, cost_center: str = "") -> Quote:
+    """Rates of a call at list and by contract. `cost_center` is empty when it is not known."""
+    if cost_center:
+        cost_center = book.contract.cost_center(cost_center)
+    kind = (call.model, call.provider, call.speed, call.region, call.inference_geo, call.batch, cost_center)
+    timeline = book.timeline(kind)
+    if timeline is None:
+        timeline = _timeline(book, call, cost_center)
+        book.remember(kind, timeline)
+    step = timeline.steps[bisect_right(timeline.starts, call.at_unix_nano)]
+    return step.short if step.limit is None or call.prompt <= step.limit else step.long
 
 
-def kind_of(book: PriceBook, call: RatingInput) -> Hashable:
-    """What calls have in common that a book prices alike."""
-    return (
-        call.model,
-        call.provider,
-        call.speed,
-        call.region,
-        call.inference_geo,
-        call.batch,
-        book.band(call.prompt),
-        book.epoch(call.at_unix_nano),
-    )
+def _timeline(book: PriceBook, call: RatingInput, cost_center: str) -> Timeline:
+    starts = book.changes(call.model)
+    steps = tuple(_step(book, replace(call, at_unix_nano=at), cost_center) for at in (ALWAYS, *starts))
+    return Timeline(starts, steps)
 
 
-def _list_tariff(book: PriceBook, call: RatingInput) -> Tariff | Unpriced:
-    resolved = book.resolve(call.model)
-    prices = resolved.prices
-    if prices is None:
-        return _unknown(call.model, resolved.name)
-    if call.provider is Provider.OTHER:
-        detail = "the telemetry names a provider without known prices"
-        return Unpriced(prices.id, UnpricedReason.UNKNOWN_PROVIDER, detail)
-    row = prices.row_at(call.at_unix_nano)
-    if row is None:
-        return Unpriced(prices.id, UnpricedReason.NO_PRICE_YET, _before_first_row(prices))
-    block, base = _block(prices, row, call)
-    if block is Modifier.FAST and (refusal := _fast_refusal(call)) is not None:
-        return Unpriced(prices.id, *refusal)
-    multipliers, region_is_open = multipliers_of(prices, resolved.name, call)
-    rates = base
-    for multiplier in multipliers:
-        rates = multiplier.applied_to(rates)
-    bounds = []
-    if region_is_open:
-        bounds.append(Bound.REGION)
-    if call.speed is Speed.FAST and block is not Modifier.FAST and not prices.fast_is_standard_at(call.at_unix_nano):
-        bounds.append(Bound.FAST)
-    return Tariff(prices.id, row, base, block, multipliers, rates, tuple(bounds))
+def _step(book: PriceBook, call: RatingInput, cost_center: str) -> Step:
+    short = _agreed(book, replace(call, prompt_tokens=0), cost_center)
+    limit = short.listed.row.limit if isinstance(short.listed, Tariff) else None
+    long = short if limit is None else _agreed(book, replace(call, prompt_tokens=limit + 1), cost_center)
+    return Step(limit, short, long)
 
 
-def _unknown(raw: str, name: ModelName) -> Unpriced:
-    if name.opaque:
-        return Unpriced(
-            raw,
-            UnpricedReason.OPAQUE_PROFILE,
-            "the ARN does not tell the model: name the model under `aliases` in the contract (prices.contract)",
-        )
-    if not raw:
-        return Unpriced(raw, UnpricedReason.UNKNOWN_MODEL, "no model is named")
-    detail = (
-        f"no price for model {raw!r}: in the contract (prices.contract) name its model under `aliases`, or its rates "
-        "under `overrides`"
-    )
-    return Unpriced(raw, UnpricedReason.UNKNOWN_MODEL, detail)
-
-
-def _before_first_row(prices: ModelPrices) -> str:
-    if not prices.rows:
-        return f"no list has a price of {prices.id}, and the contract none for this provider and time"
-    return f"the first price of {prices.id} holds from {prices.rows[0].id.partition('@')[2]}"
-
-
-def _block(prices: ModelPrices, row: PriceRow, call: RatingInput) -> tuple[Modifier | None, Tokens]:
-    """Rates before multipliers. Fast inference has none for long prompts; without rates of its own it is standard."""
-    fast = prices.fast_rates_at(call.at_unix_nano) if call.speed is Speed.FAST else None
-    if fast is not None:
-        return Modifier.FAST, fast
-    if row.long_prompt is not None and call.prompt > row.long_prompt.above_tokens:
-        return Modifier.LONG_PROMPT, row.long_prompt.rates
-    return None, row.rates
-
-
-def _fast_refusal(call: RatingInput) -> tuple[UnpricedReason, str] | None:
-    if call.provider is not Provider.ANTHROPIC:
-        return UnpricedReason.FAST, f"no price of fast inference is known at {call.provider}"
-    if call.batch:
-        return UnpricedReason.BATCH, "fast inference has no batch price"
-    return None
-
-
-def multipliers_of(prices: ModelPrices, name: ModelName, call: RatingInput) -> tuple[tuple[Multiplier, ...], bool]:
-    """What multiplies the rates of a call, and whether an unknown region might."""
-    wanted: list[Modifier] = []
-    region_is_open = False
-    if call.inference_geo.strip().lower() == "us" and call.provider in _RESIDENCY_PROVIDERS:
-        wanted.append(Modifier.US_RESIDENCY)
-    if call.provider is Provider.VERTEX and not call.region.strip():
-        region_is_open = prices.multiplier_at(Modifier.REGIONAL, call.at_unix_nano) is not None
-    elif (place := _place(name, call)) is not None:
-        wanted.append(place)
-    if call.batch:
-        wanted.append(Modifier.BATCH)
-    found = (prices.multiplier_at(modifier, call.at_unix_nano) for modifier in wanted)
-    return tuple(one for one in found if one is not None), region_is_open
-
-
-def _place(name: ModelName, call: RatingInput) -> Modifier | None:
-    """What the place of the endpoint makes dearer.
-
-    A Bedrock id without a profile is an in-region endpoint, unless the region is said to be `global`.
-    """
-    region = name.region or call.region.strip().lower()
-    match call.provider:
-        case Provider.BEDROCK if name.profile == "us-gov" or region.startswith("us-gov"):
-            return Modifier.GOVCLOUD
-        case Provider.BEDROCK if (name.profile or region) != "global":
-            return Modifier.REGIONAL
-        case Provider.VERTEX if region != "global":
-            return Modifier.REGIONAL
-        case _:
-            return None
+def _agreed(book: PriceBook, call: RatingInput, cost_center: str) -> Quote:
+    listed = list_tariff(book, call)
+    return Quote(listed, contract_tariff(book, call, cost_center, listed))

@@ -10,11 +10,11 @@ from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPricing
 from spanledger.core.digest import digest_of
 from spanledger.core.posting import Charge, Status
-from spanledger.core.quoting import quote
-from spanledger.core.rating import Rated, RatingInput
+from spanledger.core.rating import quote
+from spanledger.core.rating_input import RatingInput
 from spanledger.core.residual import Leftover
 from spanledger.core.settling import Prices, price_of
-from spanledger.core.tariff import Unpriced
+from spanledger.core.tariff import Tariff, Unpriced
 from spanledger.core.usage import Evidence, Speed, Tokens
 from spanledger.core.verdict import with_long_writes
 
@@ -122,14 +122,13 @@ def residual_charge(
     )
 
 
-def _status(outcome: Rated | Unpriced, tokens: Tokens, long: LongWrites) -> Status:
+def _status(outcome: Tariff | Unpriced, tokens: Tokens, long: LongWrites) -> Status:
     if isinstance(outcome, Unpriced):
         return Status.UNPRICED
-    tariff = outcome.tariff
-    band = tariff.row.long_prompt
-    may_be_long = tariff.block is None and band is not None and tokens.prompt > band.above_tokens
+    limit = outcome.row.limit
+    may_be_long = outcome.block is None and limit is not None and tokens.prompt > limit
     is_open = tokens.cache_write > 0 and not long.is_certain
-    return Status.LOWER_BOUND if may_be_long or is_open or tariff.bounds else Status.EXACT
+    return Status.LOWER_BOUND if may_be_long or is_open or outcome.bounds else Status.EXACT
 
 
 def _all_short(leftover: Leftover, way: ClientPricing) -> int | None:

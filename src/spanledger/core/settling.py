@@ -16,10 +16,10 @@ from spanledger.core.client_prices import ClientPrices, VersionRange
 from spanledger.core.control import Counts
 from spanledger.core.digest import digest_of
 from spanledger.core.posting import Charge, Price, Status
-from spanledger.core.quoting import Quote, quote
-from spanledger.core.rating import Rated, RatingInput
+from spanledger.core.rating import quote
+from spanledger.core.rating_input import RatingInput
 from spanledger.core.recounts import may_be_recounts
-from spanledger.core.tariff import Unpriced
+from spanledger.core.tariff import Quote, Tariff, Unpriced
 from spanledger.core.usage import Evidence, Tokens, UsageRecord
 from spanledger.core.verdict import judge
 
@@ -119,7 +119,7 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy) -> Charge:
         identity=record.identity,
         record_digest=record.digest,
         evidence=Evidence.INFERRED if inferred else record.evidence,
-        status=_status(record, outcome),
+        status=_status(record, outcome, call.tokens),
         source=record.source,
         account=account_of(
             record.source,
@@ -217,23 +217,23 @@ def held(time_unix_nano: int, received_unix_nano: int, skew_max_nano: int) -> in
     return time_unix_nano if abs(time_unix_nano - received_unix_nano) <= skew_max_nano else received_unix_nano
 
 
-def _status(record: UsageRecord, outcome: Rated | Unpriced) -> Status:
+def _status(record: UsageRecord, outcome: Tariff | Unpriced, tokens: Tokens) -> Status:
     if isinstance(outcome, Unpriced):
         return Status.UNPRICED
     if record.evidence is Evidence.SPAN:
         return Status.PROVISIONAL
-    return Status.LOWER_BOUND if outcome.bounds else Status.EXACT
+    return Status.LOWER_BOUND if outcome.bounds_of(tokens) else Status.EXACT
 
 
 def price_of(book: PriceBook, quoted: Quote) -> Price:
     """Say what rated a charge."""
     match quoted.charged:
-        case Rated(tariff=tariff):
+        case Tariff() as tariff:
             return Price(
                 price_book=book.id,
                 price_row=tariff.row.id,
                 rates=tariff.rates,
-                list_rates=quoted.listed.tariff.rates if isinstance(quoted.listed, Rated) else None,
+                list_rates=None if isinstance(quoted.listed, Unpriced) else quoted.listed.rates,
                 modifiers=tariff.modifiers,
                 bounds=tariff.bounds,
             )

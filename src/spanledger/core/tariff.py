@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from math import prod
+from typing import NamedTuple
 
 from spanledger.core.money import factor_text
 from spanledger.core.pricing import Modifier, Multiplier, PriceRow
@@ -59,6 +60,16 @@ class Tariff:
     rates: Tokens
     bounds: tuple[Bound, ...] = ()
 
+    def cost_picousd(self, tokens: Tokens) -> int:
+        """What tokens cost."""
+        return tokens.times(self.rates)
+
+    def bounds_of(self, tokens: Tokens) -> tuple[Bound, ...]:
+        """Why tokens may cost more; their price is exact when there is no reason."""
+        rates = self.rates
+        is_open = tokens.cache_write_unspecified and rates.cache_write_1h != rates.cache_write_5m
+        return (Bound.CACHE_WRITE_TTL, *self.bounds) if is_open else self.bounds
+
     @property
     def factor(self) -> Fraction:
         """Product of the multipliers."""
@@ -69,3 +80,25 @@ class Tariff:
         """What the plain rates of the row were changed by, for people: `fast`, `us_residency x1.1`."""
         named = () if self.block is None else (self.block.value,)
         return (*named, *(f"{one.modifier.value} x{factor_text(one.factor)}" for one in self.multipliers))
+
+
+class Quote(NamedTuple):
+    """What calls of a kind cost at a time: at list, and what is charged. Without a contract the same."""
+
+    listed: Tariff | Unpriced
+    charged: Tariff | Unpriced
+
+
+class Step(NamedTuple):
+    """What calls of a kind cost for a time, by the length of the prompt: up to a limit (None: any), and beyond it."""
+
+    limit: int | None
+    short: Quote
+    long: Quote
+
+
+class Timeline(NamedTuple):
+    """What calls of a kind cost over time. Step n holds from `starts[n - 1]` until `starts[n]`."""
+
+    starts: tuple[int, ...]
+    steps: tuple[Step, ...]

@@ -54,12 +54,18 @@ class Tokens(NamedTuple):
     @property
     def prompt(self) -> int:
         """Prompt length as price bands count it: input, cache reads and cache writes."""
-        return self.input + self.cache_read + self.cache_write
+        return self[0] + self[2] + self[3] + self[4] + self[5]
 
     @property
     def total(self) -> int:
         """All tokens; web searches are not tokens."""
         return self.prompt + self.output
+
+    def times(self, rates: Tokens) -> int:
+        """Cost: each count times the rate of its class."""
+        a, b, c, d, e, f, g = self
+        ra, rb, rc, rd, re, rf, rg = rates
+        return a * ra + b * rb + c * rc + d * rd + e * re + f * rf + g * rg
 
 
 class Provider(StrEnum):

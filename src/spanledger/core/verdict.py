@@ -14,8 +14,9 @@ from itertools import product
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, ClientPricing, Origin
 from spanledger.core.pricing import Modifier
-from spanledger.core.rating import Rated, RatingInput, rate
-from spanledger.core.tariff import Unpriced, UnpricedReason
+from spanledger.core.rating import rate
+from spanledger.core.rating_input import RatingInput
+from spanledger.core.tariff import Tariff, Unpriced, UnpricedReason
 from spanledger.core.usage import Speed, Tokens
 
 SEARCHES_MAX = 20
@@ -106,7 +107,7 @@ def _judge_stated(book: PriceBook, call: RatingInput, found: Sequence[_Match]) -
         return Judgement(Verdict.INFERRED_FACTS, match.call, inferred=True)
     outcome = rate(book, call)
     regional = {Modifier.REGIONAL, Modifier.GOVCLOUD}
-    if isinstance(outcome, Rated) and any(one.modifier in regional for one in outcome.tariff.multipliers):
+    if isinstance(outcome, Tariff) and any(one.modifier in regional for one in outcome.multipliers):
         return Judgement(Verdict.REGIONAL_PREMIUM, call)
     return Judgement(Verdict.EQUAL, call)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Charge, Posting
-from spanledger.core.rating import RatingInput
+from spanledger.core.rating_input import RatingInput
 from spanledger.core.settling import Policy, Prices, Sighting, standing_by_identity
 from spanledger.core.times import shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Evidence

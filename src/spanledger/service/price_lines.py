@@ -21,9 +21,9 @@ from spanledger.config.price_values import read_instant
 from spanledger.core.book import PriceBook
 from spanledger.core.money import factor_text, format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Status
-from spanledger.core.quoting import Quote, quote
-from spanledger.core.rating import Rated, RatingInput
-from spanledger.core.tariff import Bound, Unpriced
+from spanledger.core.rating import quote
+from spanledger.core.rating_input import RatingInput
+from spanledger.core.tariff import Bound, Quote, Tariff, Unpriced
 from spanledger.core.usage import Provider, Speed, TokenClass, Tokens
 
 Json = dict[str, object]
@@ -160,30 +160,44 @@ def rate_line(line: str | bytes, book: PriceBook) -> Json:
     except ValidationError as error:
         reason = "; ".join(_mistake(dict(item)) for item in error.errors())
         return _answer(_id_of(line), INVALID, book, reason=reason)
-    quoted = quote(book, call.rating_input, call.cost_center or "")
+    asked = call.rating_input
+    quoted = quote(book, asked, call.cost_center or "")
     match quoted.charged:
         case Unpriced(reason=reason, detail=detail):
             return _answer(call.id, Status.UNPRICED, book, reason=f"{reason}: {detail}")
-        case Rated(bounds=bounds):
-            status = Status.LOWER_BOUND if bounds else Status.EXACT
-            return _answer(call.id, status, book, quoted, reason="; ".join(map(_BOUNDS.__getitem__, bounds)))
+        case Tariff() as tariff:
+            bounds = tariff.bounds_of(asked.tokens)
+            answer = _answer(
+                call.id,
+                Status.LOWER_BOUND if bounds else Status.EXACT,
+                book,
+                reason="; ".join(_BOUNDS[bound] for bound in bounds),
+            )
+            return answer | _price(quoted, tariff, asked.tokens)
 
 
-def _answer(
-    call_id: JsonValue, status: str, book: PriceBook, quoted: Quote | None = None, *, reason: str
-) -> dict[str, object]:
-    charged = quoted.charged if quoted is not None and isinstance(quoted.charged, Rated) else None
-    listed = quoted.listed if quoted is not None and isinstance(quoted.listed, Rated) else None
+def _answer(call_id: JsonValue, status: str, book: PriceBook, *, reason: str) -> Json:
     return {
         "id": call_id,
         "status": str(status),
-        "usd": None if charged is None else format_usd(charged.cost_picousd),
-        "list_usd": None if listed is None else format_usd(listed.cost_picousd),
-        "rates_usd_per_mtok": None if charged is None else _rates(charged.tariff.base),
-        "modifier": "1" if charged is None else factor_text(charged.tariff.factor),
-        "price_row": None if charged is None else charged.tariff.row.id,
+        "usd": None,
+        "list_usd": None,
+        "rates_usd_per_mtok": None,
+        "modifier": "1",
+        "price_row": None,
         "price_book": book.id,
         "reason": reason or None,
+    }
+
+
+def _price(quoted: Quote, charged: Tariff, tokens: Tokens) -> Json:
+    listed = quoted.listed
+    return {
+        "usd": format_usd(charged.cost_picousd(tokens)),
+        "list_usd": None if isinstance(listed, Unpriced) else format_usd(listed.cost_picousd(tokens)),
+        "rates_usd_per_mtok": _rates(charged.base),
+        "modifier": factor_text(charged.factor),
+        "price_row": charged.row.id,
     }
 
 

@@ -16,8 +16,9 @@ import pytest
 from genai_prices import Usage, calc_price
 
 from spanledger.core.pricing import Modifier
-from spanledger.core.rating import Rated, RatingInput, rate
-from spanledger.core.tariff import Tariff
+from spanledger.core.rating import rate
+from spanledger.core.rating_input import RatingInput
+from spanledger.core.tariff import Tariff, Unpriced
 from spanledger.core.usage import Provider, Speed, Tokens
 from support.contracts import nano
 from support.replaying import list_prices
@@ -229,10 +230,10 @@ def ours(case: Case) -> Tariff | None:
     asked = RatingInput(
         case.place.ours, spelt(case), case.at, case.tokens, case.speed, region=case.place.region, batch=case.batch
     )
-    rated = rate(BOOK, asked)
-    if not isinstance(rated, Rated) or (case.speed is Speed.FAST and rated.tariff.block is not Modifier.FAST):
+    tariff = rate(BOOK, asked)
+    if isinstance(tariff, Unpriced) or (case.speed is Speed.FAST and tariff.block is not Modifier.FAST):
         return None
-    return rated.tariff
+    return tariff
 
 
 def theirs_usd(case: Case) -> Decimal | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from spanledger.config.prices import load_price_book
-from spanledger.core.rating import Rated, RatingInput, rate
-from spanledger.core.tariff import Bound, Unpriced, UnpricedReason
+from spanledger.core.rating import rate
+from spanledger.core.rating_input import RatingInput
+from spanledger.core.tariff import Bound, Tariff, Unpriced, UnpricedReason
 from spanledger.core.usage import Provider, Speed, Tokens
 
 BOOK = load_price_book()
@@ -24,31 +26,41 @@ def call(model: str, instant: str = "2026-11-20", **more) -> RatingInput:
     return RatingInput(model=model, at_unix_nano=nano(instant), **facts)
 
 
+@dataclass(frozen=True)
+class Priced:
+    tariff: Tariff
+    cost_picousd: int
+    bounds: tuple[Bound, ...]
+
+
+def priced(asked: RatingInput) -> Priced:
+    """A call that must have a price."""
+    tariff = rate(BOOK, asked)
+    assert isinstance(tariff, Tariff)
+    return Priced(tariff, tariff.cost_picousd(asked.tokens), tariff.bounds_of(asked.tokens))
+
+
 @pytest.mark.parametrize(
     ("instant", "cache_read_usd_per_mtok"),
     [("2026-10-06T23:59:59", "0.20"), ("2026-10-07T00:00:00", "0.10")],
 )
 def test_a_price_holds_from_its_instant_on(instant: str, cache_read_usd_per_mtok: str) -> None:
-    rated = rate(BOOK, call("claude-sonnet-5-5", instant, tokens=Tokens(cache_read=1_000_000)))
-    assert isinstance(rated, Rated)
+    rated = priced(call("claude-sonnet-5-5", instant, tokens=Tokens(cache_read=1_000_000)))
     assert rated.cost_picousd == int(float(cache_read_usd_per_mtok) * 100) * 10**10
 
 
 def test_each_class_has_its_own_rate() -> None:
     tokens = Tokens(input=1, output=10, cache_read=100, cache_write_5m=1000, cache_write_1h=10_000)
-    rated = rate(BOOK, call("claude-fable-5-2", tokens=tokens))
-    assert isinstance(rated, Rated)
+    rated = priced(call("claude-fable-5-2", tokens=tokens))
     # $8, $40, $0.20, $10 and $16 per million: 8,000,000 pico-USD a token and so on.
-    expected = {8_000_000, 10 * 40_000_000, 100 * 200_000, 1000 * 10_000_000, 10_000 * 16_000_000, 0}
-    assert set(rated.amounts) == expected
+    expected = (8_000_000, 10 * 40_000_000, 100 * 200_000, 1000 * 10_000_000, 10_000 * 16_000_000)
     assert rated.cost_picousd == sum(expected)
     assert rated.bounds == ()
     assert rated.tariff.row.id == "claude-fable-5-2@2026-11-09T00:00:00Z"
 
 
 def test_writes_without_a_time_to_live_are_a_lower_bound() -> None:
-    rated = rate(BOOK, call("claude-opus-5-5", tokens=Tokens(cache_write_unspecified=1)))
-    assert isinstance(rated, Rated)
+    rated = priced(call("claude-opus-5-5", tokens=Tokens(cache_write_unspecified=1)))
     assert (rated.cost_picousd, rated.bounds) == (5_000_000, (Bound.CACHE_WRITE_TTL,))  # $5, not the $8 of an hour
 
 
@@ -146,8 +158,7 @@ ONE_OF_EACH = Tokens(input=1, output=1, cache_read=1, cache_write_5m=1, cache_wr
     ids=lambda value: str(value) if isinstance(value, Decimal) else "",
 )
 def test_modifiers_change_the_price(asked: RatingInput, modifiers: tuple[str, ...], usd_per_million: Decimal) -> None:
-    rated = rate(BOOK, asked)
-    assert isinstance(rated, Rated)
+    rated = priced(asked)
     assert rated.tariff.modifiers == modifiers
     assert rated.cost_picousd == usd_per_million * 10**6
     assert rated.bounds == ()
@@ -167,17 +178,14 @@ def test_modifiers_change_the_price(asked: RatingInput, modifiers: tuple[str, ..
 def test_fast_without_a_known_price_is_the_standard_one_as_a_lower_bound(
     asked: RatingInput, bounds: tuple[Bound, ...]
 ) -> None:
-    rated = rate(BOOK, asked)
-    assert isinstance(rated, Rated)
+    rated = priced(asked)
     assert rated.bounds == bounds
 
 
 def test_an_unknown_region_is_a_lower_bound_where_regions_differ() -> None:
-    newer = rate(BOOK, call("claude-opus-5-5", provider=Provider.VERTEX))
-    assert isinstance(newer, Rated)
+    newer = priced(call("claude-opus-5-5", provider=Provider.VERTEX))
     assert (newer.cost_picousd, newer.bounds) == (4_000_000, (Bound.REGION,))
-    older = rate(BOOK, call("claude-3-5-haiku@20241022", provider=Provider.VERTEX))
-    assert isinstance(older, Rated)
+    older = priced(call("claude-3-5-haiku@20241022", provider=Provider.VERTEX))
     assert older.bounds == ()
 
 
@@ -192,4 +200,4 @@ def test_an_unknown_region_is_a_lower_bound_where_regions_differ() -> None:
     ],
 )
 def test_the_list_rate_holds_where_no_premium_does(asked: RatingInput) -> None:
-    assert isinstance(rate(BOOK, asked), Rated)
+    assert priced(asked).tariff.factor == 1

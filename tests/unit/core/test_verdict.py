@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from spanledger.config.clients import load_client_prices
 from spanledger.config.prices import load_price_book
 from spanledger.core.money import parse_usd
-from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.rating import rate
+from spanledger.core.rating_input import RatingInput
+from spanledger.core.tariff import Tariff
 from spanledger.core.usage import Provider, Speed, Tokens
 from spanledger.core.verdict import Judgement, Verdict, judge
 
@@ -33,9 +35,9 @@ def judged(asked: RatingInput, usd: str, version: str = NOW) -> Judgement:
 
 
 def ours(asked: RatingInput) -> int:
-    rated = rate(BOOK, asked)
-    assert isinstance(rated, Rated)
-    return rated.cost_picousd
+    tariff = rate(BOOK, asked)
+    assert isinstance(tariff, Tariff)
+    return tariff.cost_picousd(asked.tokens)
 
 
 def test_the_list_price_is_equal() -> None:

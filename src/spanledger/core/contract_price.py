@@ -1,4 +1,4 @@
-"""Quoting: what a call is charged, the contract's price where there is one, with the list price beside it.
+"""The contract's price: what an override or a discount makes of the list's rates.
 
 A contract's multiplier can leave a rate finer than money is counted in. Such a rate is rounded to whole pico-USD per
 token, half to even, once; tokens times rate is exact from there on, so sums of calls stay sums (docs/prices.md).
@@ -7,55 +7,25 @@ token, half to even, once; tokens times rate is exact from there on, so sums of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 from spanledger.core.book import PriceBook, Resolved
-from spanledger.core.contract import Contract, Discount, Override, Traits
-from spanledger.core.pricing import ModelPrices, Modifier, Multiplier, PriceRow
-from spanledger.core.rating import Rated, RatingInput, kind_of, list_tariff, multipliers_of
+from spanledger.core.contract import Discount, Override, Traits
+from spanledger.core.list_price import multipliers_of
+from spanledger.core.pricing import LongPrompt, ModelPrices, Modifier, Multiplier, PriceRow
+from spanledger.core.rating_input import RatingInput
 from spanledger.core.tariff import Bound, Tariff, Unpriced, UnpricedReason
 from spanledger.core.usage import Speed, Tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """What a call is charged, and what it costs at list. Without a contract the same."""
-
-    charged: Rated | Unpriced
-    listed: Rated | Unpriced
-
-
-def quote(book: PriceBook, call: RatingInput, cost_center: str = "") -> Quote:
-    """Price a call by list and by contract. `cost_center` is empty when it is not known."""
-    at_list = list_tariff(book, call)
-    listed = _rated(at_list, call)
-    if not book.contract.changes_prices:
-        return Quote(listed, listed)
-    charged = _contract_tariff(book, call, book.contract.cost_center(cost_center), at_list)
-    return Quote(listed if charged is at_list else _rated(charged, call), listed)
-
-
-def _rated(tariff: Tariff | Unpriced, call: RatingInput) -> Rated | Unpriced:
-    return tariff if isinstance(tariff, Unpriced) else Rated(tariff, call.tokens)
-
-
-def _contract_tariff(
+def contract_tariff(
     book: PriceBook, call: RatingInput, cost_center: str, listed: Tariff | Unpriced
 ) -> Tariff | Unpriced:
-    kind = ("contract", cost_center, kind_of(book, call))
-    known = book.remembered(kind)
-    if known is None:
-        known = _charged(book.contract, book.resolve(call.model), call, cost_center, listed)
-        book.remember(kind, known)
-    return known
-
-
-def _charged(
-    contract: Contract, resolved: Resolved, call: RatingInput, cost_center: str, listed: Tariff | Unpriced
-) -> Tariff | Unpriced:
+    """The contract's rates for a call; what the list says of it where the contract says nothing."""
+    contract, resolved = book.contract, book.resolve(call.model)
     prices = resolved.prices
-    if prices is None:
+    if prices is None or not contract.changes_prices:
         return listed
     traits = Traits(call.provider, prices.id, resolved.name.profile, cost_center)
     override = contract.override_at(traits, call.at_unix_nano)
@@ -81,13 +51,18 @@ def _overridden(
     if isinstance(listed, Tariff):
         return replace(
             listed,
-            row=row,
+            row=replace(row, long_prompt=_long_prompt(override, listed.row)),
             base=_like(override.rates, listed.row.rates, listed.base),
             rates=_like(override.rates, listed.row.rates, listed.rates),
         )
     if listed.reason is not UnpricedReason.NO_PRICE_YET:
         return listed
     return _without_list(final, prices, resolved, call)
+
+
+def _long_prompt(override: Override, listed: PriceRow) -> LongPrompt | None:
+    long = listed.long_prompt
+    return None if long is None else LongPrompt(long.above_tokens, _like(override.rates, listed.rates, long.rates))
 
 
 def _without_list(final: Tariff, prices: ModelPrices, resolved: Resolved, call: RatingInput) -> Tariff:
