@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spanledger.core.book import PriceBook
-from spanledger.core.rating import Rated, RatingInput, rate
+from spanledger.core.rating import rate
+from spanledger.core.rating_input import RatingInput
+from spanledger.core.tariff import Unpriced
 from spanledger.core.usage import Provider, Tokens
 
 _ONE_OF_EACH = Tokens(1, 1, 1, 1, 1, 1, 1)
@@ -18,10 +20,10 @@ def book_faults(book: PriceBook) -> Iterator[str]:
     """
     for model in book.models:
         for name in (model.id, *model.aliases):
-            if book.resolve(name).prices is not model:
+            if name not in book.contract.aliases and book.resolve(name).prices is not model:
                 yield f"price book {book.id}: does not find {model.id} by the name {name}"
         for row in model.rows:
             call = RatingInput(Provider.ANTHROPIC, model.id, row.from_unix_nano, _ONE_OF_EACH)
             outcome = rate(book, call)
-            if not isinstance(outcome, Rated) or outcome.amounts != row.rates:
+            if isinstance(outcome, Unpriced) or outcome.rates != row.rates:
                 yield f"price book {book.id}: {row.id} does not come out at its own rates"

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from spanledger.core.book import PriceBook
 from spanledger.core.gauges import Gauge, Reading, reading
-from spanledger.core.quoting import quote
-from spanledger.core.rating import Rated, RatingInput
+from spanledger.core.rating import quote
+from spanledger.core.rating_input import RatingInput
 from spanledger.core.semconv import Metric
 from spanledger.core.tariff import Tariff
 from spanledger.core.usage import Provider, Speed, TokenClass, Tokens
@@ -87,4 +87,4 @@ def _at_place(model: str, provider: str, profile: str) -> str:
 
 def _tariff(book: PriceBook, call: RatingInput) -> Tariff | None:
     charged = quote(book, call).charged
-    return charged.tariff if isinstance(charged, Rated) else None
+    return charged if isinstance(charged, Tariff) else None
