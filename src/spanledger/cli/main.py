@@ -10,6 +10,7 @@ import typer
 from spanledger.cli import prices
 from spanledger.cli.demo import demo
 from spanledger.cli.explain import explain, session
+from spanledger.cli.quickstart import quickstart
 from spanledger.cli.replay import replay
 from spanledger.cli.report import report
 from spanledger.cli.reprice import reprice
@@ -39,6 +40,7 @@ def root(
 
 
 app.command()(serve)
+app.command()(quickstart)
 app.command()(replay)
 app.command()(demo)
 app.command()(explain)

@@ -12,6 +12,7 @@ from spanledger.ledger.database import Database
 from spanledger.ledger.deltas import DeltaStore
 from spanledger.ledger.dimensions import Dimensions
 from spanledger.ledger.evidence import EvidenceStore
+from spanledger.ledger.heard import HeardStore
 from spanledger.ledger.outbox import OutboxStore
 from spanledger.ledger.portions import PortionStore
 from spanledger.ledger.postings import PostingStore
@@ -36,6 +37,7 @@ class Ledger:
     series: SeriesStore
     deltas: DeltaStore
     outbox: OutboxStore
+    heard: HeardStore
     portions: PortionStore
 
     @classmethod
@@ -78,6 +80,7 @@ class Ledger:
             series=SeriesStore(database, max_series),
             deltas=DeltaStore(database),
             outbox=OutboxStore(database),
+            heard=HeardStore(database, dimensions),
             portions=PortionStore(database, dimensions),
         )
 
