@@ -9,6 +9,7 @@ import typer
 
 from spanledger.cli import prices
 from spanledger.cli.demo import demo
+from spanledger.cli.doctor import doctor
 from spanledger.cli.explain import explain, session
 from spanledger.cli.quickstart import quickstart
 from spanledger.cli.replay import replay
@@ -43,6 +44,7 @@ app.command()(serve)
 app.command()(quickstart)
 app.command()(replay)
 app.command()(demo)
+app.command()(doctor)
 app.command()(explain)
 app.command()(session)
 app.command()(reprice)

@@ -1,0 +1,167 @@
+"""The doctor: each seeded mistake is found, and the advice says what to do; a sound set-up has no problem."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spanledger.config.settings import load_settings
+from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND
+from spanledger.core.usage import Signal
+from spanledger.ledger.database import Database
+from spanledger.ledger.ledger import Ledger
+from spanledger.service.doctor import Finding, Level, examine
+from spanledger.service.sink import OtlpSink
+from support.replaying import feed, open_parts, read_folder, replay_folders
+from support.truth import CAPTURES
+
+SOUND = CAPTURES / "s03_subagent"
+NOW = max(body.received_unix_nano or 0 for body in read_folder(SOUND)) + 60 * NANO_PER_SECOND
+
+
+def findings(ledger_path: Path, now_unix_nano: int = NOW, **more: Any) -> list[Finding]:
+    flags = {
+        "receiver.grpc.endpoint": "127.0.0.1:0",
+        "receiver.http.endpoint": "127.0.0.1:0",
+        "ledger.path": str(ledger_path),
+        **{key.replace("__", "."): value for key, value in more.items()},
+    }
+    settings = load_settings(None, {}, flags)
+
+    async def run() -> list[Finding]:
+        return [finding async for finding in examine(settings, now_unix_nano)]
+
+    return asyncio.run(run())
+
+
+def problems(found: Sequence[Finding], subject: str = "") -> list[Finding]:
+    return [one for one in found if one.level is Level.PROBLEM and one.subject.startswith(subject)]
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    replay_folders([SOUND], tmp_path / "ledger.db")
+    return tmp_path / "ledger.db"
+
+
+def test_a_sound_set_up_has_no_problem(sound: Path) -> None:
+    async def run() -> list[Finding]:
+        sink = OtlpSink()
+        await sink.start()
+        settings = load_settings(None, {}, {"ledger.path": str(sound), "exporter.endpoint": sink.grpc_endpoint})
+        found = [finding async for finding in examine(settings, NOW)]
+        await sink.stop()
+        return found
+
+    found = asyncio.run(run())
+    assert problems(found) == []
+    said = {(one.subject, one.level) for one in found}
+    assert said >= {(f"destination default, {signal}", Level.OK) for signal in Signal}
+    assert ("clients 2.1.330", Level.OK) in said
+    assert all(one.advice for one in found if one.level is not Level.OK)
+
+
+def test_a_port_that_is_taken_is_told(sound: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        endpoint = f"127.0.0.1:{taken.getsockname()[1]}"
+        found = findings(sound, receiver__grpc__endpoint=endpoint)
+    (one,) = [finding for finding in found if finding.subject == "receiver.grpc.endpoint"]
+    assert f"{endpoint} cannot be listened on" in one.what
+
+
+def test_prices_that_are_old_or_broken(sound: Path, tmp_path: Path) -> None:
+    (old,) = problems(findings(sound, NOW + 100 * NANO_PER_DAY), "prices")
+    assert "days ago" in old.what
+    assert "prices.updates" in old.advice
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("models: [\n")
+    assert any(str(broken) in one.what for one in problems(findings(sound, prices__files=[str(broken)]), "prices"))
+
+
+def test_destinations_that_are_away_or_misconfigured(sound: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    away = findings(sound, exporter__endpoint=f"http://127.0.0.1:{port}", exporter__timeout_seconds="2")
+    assert [one.subject for one in problems(away)] == [f"destination default, {signal}" for signal in sorted(Signal)]
+    missing = {"endpoint": "https://localhost:1", "tls": {"ca_file": str(tmp_path / "none.pem")}}
+    (one,) = problems(findings(sound, destinations={"far": missing}), "destinations")
+    assert "none.pem" in one.what
+
+
+def test_a_ledger_that_is_damaged_or_was(sound: Path) -> None:
+    database = Database.open(sound)
+    database.mark_damaged()
+    database.close()
+    aside = sound.with_name(f"{sound.name}.damaged-20261101T000000000000Z")
+    aside.touch()
+    marked, set_aside = problems(findings(sound), "ledger")
+    assert "marked as damaged" in marked.what
+    assert str(aside) in set_aside.what
+    assert ".recover" in set_aside.advice
+    size = sound.stat().st_size
+    with sound.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\x55" * (size // 4))
+    assert len(problems(findings(sound), "ledger")) > 2
+
+
+def test_an_outbox_that_fills_and_payloads_that_were_refused(sound: Path) -> None:
+    ledger = Ledger.open(sound, max_series=10)
+    with ledger.transaction():
+        came = NOW - 3_600 * NANO_PER_SECOND
+        for _ in range(2):
+            ledger.outbox.add(
+                Signal.METRICS, b"x", ("prom",), received_unix_nano=came, ready_unix_nano=came, sealed=True
+            )
+        payloads = ledger.outbox.departures("prom", Signal.METRICS, 1)
+        ledger.outbox.set_aside("prom", payloads, "HTTP 400: invalid temporality and type combination")
+    ledger.close()
+    waiting, refused = problems(findings(sound), "outbox of prom")
+    assert "1 payloads wait" in waiting.what
+    assert "delta_to_cumulative" in refused.advice
+
+
+@pytest.mark.parametrize(
+    ("folder", "subject", "level", "said"),
+    [
+        ("s20_plain_defaults", "clients 2.1.330", Level.NOTE, "1 of 1 sessions sent no spans"),
+        ("s07_models", "unpriced", Level.PROBLEM, "1 calls of acme-model-9"),
+    ],
+)
+def test_what_clients_do_not_send(folder: str, subject: str, level: Level, said: str, tmp_path: Path) -> None:
+    path = CAPTURES / folder
+    replay_folders([path], tmp_path / "ledger.db")
+    now = max(body.received_unix_nano or 0 for body in read_folder(path)) + 60 * NANO_PER_SECOND
+    found = findings(tmp_path / "ledger.db", now)
+    assert any(one.subject == subject and one.level is level and said in one.what for one in found), found
+
+
+def test_cost_that_nobody_owns(tmp_path: Path) -> None:
+    bodies = read_folder(SOUND)
+    settings = load_settings(None, {}, {"metrics.resource_labels": {"squad.id": "squad", "team.id": "team"}})
+    parts = open_parts(tmp_path / "ledger.db", settings=settings)
+    feed(parts, [[body.delivery for body in bodies]], [NOW])
+    parts.ledger.close()
+    (one,) = problems(findings(tmp_path / "ledger.db"), "attribution")
+    assert one.what == "100% of the last day's cost names no squad"
+    assert "OTEL_RESOURCE_ATTRIBUTES" in one.advice
+
+
+def test_a_clock_that_is_off(sound: Path) -> None:
+    ledger = Ledger.open(sound, max_series=10)
+    ledger.database.connection.execute("UPDATE evidence SET received_unix_nano = received_unix_nano + 600000000000")
+    ledger.close()
+    (one,) = problems(findings(sound, NOW + 600 * NANO_PER_SECOND), "clock")
+    assert one.what.startswith("records come 60")
+
+
+def test_no_ledger_and_silence_are_notes_with_a_way_on(sound: Path, tmp_path: Path) -> None:
+    (none,) = [one for one in findings(tmp_path / "other.db") if one.subject == "ledger"]
+    assert (none.level, "spanledger serve" in none.advice) == (Level.NOTE, True)
+    (silent,) = [one for one in findings(sound, NOW + 2 * NANO_PER_DAY) if one.subject == "clients"]
+    assert "nothing came in the last hour" in silent.what
