@@ -101,7 +101,8 @@ def _metrics() -> Iterator[str]:
     yield "|---|---|---|---|"
     for gauge in GAUGES.values():
         own = ", ".join(f"`{label}`" for label in gauge.labels) or "-"
-        yield f"| `{gauge.name}` | `{gauge.unit}` | {own} | {gauge.description} |"
+        resource = " + resource" if gauge.resource_labels else ""
+        yield f"| `{gauge.name}` | `{gauge.unit}` | {own}{resource} | {gauge.description} |"
     yield "\n## Counted by the service itself\n"
     yield "Every drop, refusal and repetition has a counter:\n"
     for counter in Counter:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spanledger.cli import prices
+from spanledger.cli import budget, prices
 from spanledger.cli.demo import demo
 from spanledger.cli.doctor import doctor
 from spanledger.cli.explain import explain, session
@@ -49,6 +49,7 @@ app.command()(explain)
 app.command()(session)
 app.command()(reprice)
 app.command()(report)
+app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from spanledger.config.budgets import Budgets
 from spanledger.config.destinations import Exporter, MoreExporter, Name
 from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section, TimeZone
 from spanledger.config.prices import Layers
@@ -187,6 +188,7 @@ class Settings(Section):
     settle: Settle = Settle()
     prices: Prices = Prices()
     calendar: Calendar = Calendar()
+    budgets: Budgets = Budgets()
     attributes: Attributes = Attributes()
     sdk: Sdk = Sdk()
     privacy: Privacy = Privacy()

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from spanledger.config.budgets import unknown_scopes
 from spanledger.config.destinations import Exporter, MoreExporter
 from spanledger.config.otel_environment import exporter_variables
 from spanledger.config.sections import Settings
@@ -62,6 +63,8 @@ def load_settings(file: Path | None, environ: Mapping[str, str], flags: Mapping[
     except ValidationError as error:
         problems.extend(_problem(dict(item), origins) for item in error.errors())
         raise ConfigError(problems) from None
+    strangers = unknown_scopes(settings.budgets, settings.metrics.resource_labels)
+    problems.extend(f"{_place(key, origins)}: {problem}" for key, problem in strangers.items())
     if problems:
         raise ConfigError(problems)
     return settings
@@ -201,11 +204,16 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - 
 
 def _problem(item: dict[str, Any], origins: Mapping[str, str]) -> str:
     key = ".".join(str(step) for step in item["loc"])
-    origin = origins.get(key) or next((place for known, place in origins.items() if key.startswith(known + ".")), "")
-    place = f"{origin}: {key}" if origin else key
+    place = _place(key, origins)
     if item["type"] == "extra_forbidden":
         return f"{place}: no such setting{_nearest(key)}"
     return f"{place}: {str(item['msg']).removeprefix('Value error, ')}"
+
+
+def _place(key: str, origins: Mapping[str, str]) -> str:
+    """A key and where it was given, as near as that is known."""
+    origin = origins.get(key) or next((place for known, place in origins.items() if key.startswith(known + ".")), "")
+    return f"{origin}: {key}" if origin else key
 
 
 def _host_and_port(url: str) -> tuple[str, int | None]:

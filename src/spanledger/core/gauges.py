@@ -18,18 +18,28 @@ class Gauge(StrEnum):
     PRICE = "spanledger.price"
     PRICE_BOOK_TIMESTAMP = "spanledger.price_book.timestamp"
     PRICE_BOOK_RELOAD_FAILURES = "spanledger.price_book.reload_failures"
+    COST_PERIOD = "spanledger.cost.period"
+    BUDGET_LIMIT = "spanledger.budget.limit"
+    BUDGET_SPENT = "spanledger.budget.spent"
+    BUDGET_FORECAST = "spanledger.budget.forecast"
 
 
 @dataclass(frozen=True, slots=True)
 class GaugeSpec:
-    """One gauge: name, UCUM unit, quantity, labels, meaning."""
+    """One gauge: name, UCUM unit, quantity, labels, meaning.
+
+    `resource_labels` tells whether the allow-listed resource attributes (`metrics.resource_labels`) follow `labels`.
+    """
 
     name: Gauge
     unit: str
     quantity: Quantity
     labels: tuple[str, ...]
     description: str
+    resource_labels: bool = False
 
+
+_BUDGET = ("budget", "scope", "owner", "period", "basis")
 
 GAUGES: dict[Gauge, GaugeSpec] = {
     spec.name: spec
@@ -81,6 +91,31 @@ GAUGES: dict[Gauge, GaugeSpec] = {
             (),
             "Changed price files that were refused since the last good load; 0 when the files' prices are in use.",
         ),
+        GaugeSpec(
+            Gauge.COST_PERIOD,
+            "USD",
+            Quantity.MONEY,
+            ("period", "basis"),
+            "Cost of the calendar `day` and `month` to date, by the time of the calls, in `calendar.timezone`; "
+            "corrections included.",
+            resource_labels=True,
+        ),
+        GaugeSpec(Gauge.BUDGET_LIMIT, "USD", Quantity.MONEY, _BUDGET, "Limit of a budget."),
+        GaugeSpec(
+            Gauge.BUDGET_SPENT,
+            "USD",
+            Quantity.MONEY,
+            _BUDGET,
+            "What is spent of a budget in its current period, by the time of the calls; corrections included.",
+        ),
+        GaugeSpec(
+            Gauge.BUDGET_FORECAST,
+            "USD",
+            Quantity.MONEY,
+            _BUDGET,
+            "What will be spent of a budget by the end of its period: what is, and each day to come as its weekday was "
+            "in the last four weeks (docs/budgets.md).",
+        ),
     )
 }
 """Every gauge. Readings of them are collected by `service.gauges` at each export."""
@@ -88,17 +123,19 @@ GAUGES: dict[Gauge, GaugeSpec] = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A gauge's value: pico-USD, a count or nanoseconds, as its specification says; labels in its order."""
+    """A gauge's value: pico-USD, a count or nanoseconds, as its specification says; labels in its order, then those of
+    the sender's resource.
+    """
 
     gauge: Gauge
     labels: tuple[tuple[str, str], ...]
     value: int
 
 
-def reading(gauge: Gauge, value: int, **labels: str) -> Reading:
-    """Make a reading with exactly the labels of the gauge's specification.
+def reading(gauge: Gauge, value: int, resource: tuple[tuple[str, str], ...] = (), /, **labels: str) -> Reading:
+    """Make a reading with exactly the labels of the gauge's specification, and those of a resource.
 
     Raises:
         KeyError: a label is missing.
     """
-    return Reading(gauge, tuple((name, labels[name]) for name in GAUGES[gauge].labels), value)
+    return Reading(gauge, (*((name, labels[name]) for name in GAUGES[gauge].labels), *resource), value)

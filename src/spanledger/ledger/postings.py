@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from spanledger.core.attribution import Account
 from spanledger.core.money import PICO_PER_USD
 from spanledger.core.periods import Period
 from spanledger.core.posting import Charge, Latest, Posting, Reason, Status
@@ -67,6 +68,17 @@ GROUP BY 1, 2, 3, 4
 _OCCURRED_OF_ALL = _OCCURRED.format(sender="0")
 _OCCURRED_BY_SENDER = _OCCURRED.format(sender="sender_id")
 
+_UNPRICED = "CASE WHEN cost_picousd IS NULL AND evidence <> 'metric' THEN 1 - 2 * (revision % 2) ELSE 0 END"
+_SPENT_ON = f"""
+SELECT
+    account_id, coalesce(sum(cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(cost_picousd % {PICO_PER_USD}), 0),
+    sum({_UNPRICED})
+FROM posting WHERE occurred_unix_nano >= ? AND occurred_unix_nano < ? AND id <= ? GROUP BY account_id
+"""  # noqa: S608
+_SPENT = f"SELECT occurred_unix_nano, account_id, coalesce(cost_picousd, 0), {_UNPRICED} FROM posting"  # noqa: S608
+_SPENT_SINCE = f"{_SPENT} WHERE id > ? AND id <= ?"
+_SPENT_FROM = f"{_SPENT} WHERE occurred_unix_nano >= ? AND id <= ?"
+
 _NO_SENDER = Source()
 _EVIDENCE = {evidence.value: evidence for evidence in Evidence}
 _STATUS = {status.value: status for status in Status}
@@ -119,6 +131,20 @@ class PostingStore:
         query = _OCCURRED_BY_SENDER if by_sender else _OCCURRED_OF_ALL
         rows = self._connection.execute(query, (day.start_unix_nano, day.end_unix_nano, to_id))
         return [self._usage_total(day, row) for row in rows]
+
+    def spent_on(self, day: Period, *, to_id: int) -> Iterator[tuple[Account, int, int]]:
+        """Cost and unpriced requests of each account in the postings with id <= `to_id` of calls of one day."""
+        rows = self._connection.execute(_SPENT_ON, (day.start_unix_nano, day.end_unix_nano, to_id))
+        for account_id, whole, rest, unpriced in rows:
+            yield self._accounts.value_of(account_id), whole * PICO_PER_USD + rest, unpriced
+
+    def spent_since(self, *, after_id: int, to_id: int) -> Iterator[tuple[int, Account, int, int]]:
+        """Time of the call, account, cost and unpriced requests of each posting with `after_id` < id <= `to_id`."""
+        return self._spent(_SPENT_SINCE, after_id, to_id)
+
+    def spent_from(self, unix_nano: int, *, to_id: int) -> Iterator[tuple[int, Account, int, int]]:
+        """The same of each posting with id <= `to_id` of a call at that time or later."""
+        return self._spent(_SPENT_FROM, unix_nano, to_id)
 
     def cost_picousd(self) -> int:
         """Sum of the priced amounts themselves: what every total must equal."""
@@ -185,6 +211,10 @@ class PostingStore:
             verdict=Verdict(verdict) if verdict else None,
             first_price=bool(first_price),
         )
+
+    def _spent(self, query: str, *arguments: int) -> Iterator[tuple[int, Account, int, int]]:
+        for occurred, account_id, cost, unpriced in self._connection.execute(query, arguments):
+            yield occurred, self._accounts.value_of(account_id), cost, unpriced
 
     def _usage_total(self, day: Period, row: Sequence[Any]) -> UsageTotal:
         account_id, sender_id, evidence, status, requests, *figures = row

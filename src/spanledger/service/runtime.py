@@ -24,6 +24,7 @@ from spanledger.ledger.ledger import Ledger
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
 from spanledger.service.assembly import Parts, load_prices
+from spanledger.service.budget_watch import BudgetWatch
 from spanledger.service.destinations import NamedClient
 from spanledger.service.gauges import readers
 from spanledger.service.ledger_watch import LedgerWatch
@@ -38,6 +39,7 @@ LOGGER = logging.getLogger("spanledger")
 _ADVANCE_PAUSE_MAX_SECONDS = 1.0
 _STOP_GRACE_SECONDS = 5.0
 _RECOVERY_PAUSE_SECONDS = 1.0
+_BUDGET_PAUSE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Service:
             redaction=parts.redaction,
             wait_max_seconds=settings.ledger.commit_wait_seconds,
         )
+        self._budgets = BudgetWatch(settings, settings.ledger.path)
         self.price_files = PriceFiles(
             settings.prices.paths,
             parts.price_files_seen,
@@ -79,11 +82,14 @@ class Service:
         self._series_export = SeriesExport(
             parts.ledger,
             parts.pipeline,
-            readers(
-                parts.ledger,
-                [destination.name for destination in destinations],
-                lambda: parts.pipeline.prices,
-                lambda: self.price_files.refused,
+            (
+                *readers(
+                    parts.ledger,
+                    [destination.name for destination in destinations],
+                    lambda: parts.pipeline.prices,
+                    lambda: self.price_files.refused,
+                ),
+                self._budgets.readings,
             ),
             self.counters,
             settings.metrics.temporality,
@@ -106,6 +112,7 @@ class Service:
         self._warn_if_stale(self._parts.pipeline.prices)
         self._tasks.append(asyncio.create_task(self._kept_up(self._advance)))
         self._tasks.append(asyncio.create_task(self._kept_up(self.price_files.run)))
+        self._tasks.append(asyncio.create_task(self._watch_budgets()))
         self._tasks.extend(asyncio.create_task(self._kept_up(part.run)) for part in self._senders)
         receiver = self._settings.receiver
         grpc = GrpcReceiver(self, receiver.grpc.endpoint, max_request_bytes=receiver.max_request_bytes)
@@ -146,6 +153,7 @@ class Service:
         """Stop receiving, send what is ready, close. What still waits stays in the ledger for the next start."""
         await self._receivers.aclose()
         self._stopping.set()
+        self._budgets.close()
         self.price_files.stop()
         for part in self._senders:
             part.stop()
@@ -227,6 +235,15 @@ class Service:
             after_days,
         )
 
+    async def _watch_budgets(self) -> None:
+        """Look at the budgets often enough that a level is told of well within a minute."""
+        while not self._stopping.is_set():
+            await asyncio.to_thread(self._budgets.keep_up, time.time_ns())
+            try:
+                await asyncio.wait_for(self._stopping.wait(), _BUDGET_PAUSE_SECONDS)
+            except TimeoutError:
+                continue
+
     def _advance_all(self) -> None:
         while self._parts.pipeline.advance(time.time_ns()):
             pass
@@ -254,6 +271,7 @@ class Service:
 
     def _metrics_exporter(self, to: NamedClient) -> MetricsExporter:
         async def begin() -> bytes:
+            await asyncio.to_thread(self._budgets.keep_up, time.time_ns())
             return await self._worker.run(lambda: self._series_export.begin(to.name, time.time_ns()))
 
         async def end(outcome: Outcome) -> None:
