@@ -17,6 +17,9 @@ from spanledger.core.usage import ControlPoint, QueryClass, Source, Speed, Tempo
 BASELINE_AGE_NANO = 600 * 10**9
 """A cumulative series that began this long before the ledger holds what others have counted (design §4)."""
 
+CUT_NANO = 120 * 10**9
+"""Where a chain of overlapping increments is cut: whenever so much time is full, by the clock."""
+
 _TOKEN_TYPES = {"input": 0, "output": 1, "cacheRead": 2, "cacheCreation": 3}
 
 
@@ -35,11 +38,21 @@ class Counts(NamedTuple):
 
     def plus(self, other: Counts) -> Counts:
         """Sum, class by class."""
-        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+        return Counts(
+            self.input + other.input,
+            self.output + other.output,
+            self.cache_read + other.cache_read,
+            self.cache_write + other.cache_write,
+        )
 
     def minus(self, other: Counts) -> Counts:
         """Difference, class by class; may be negative."""
-        return Counts(*(a - b for a, b in zip(self, other, strict=True)))
+        return Counts(
+            self.input - other.input,
+            self.output - other.output,
+            self.cache_read - other.cache_read,
+            self.cache_write - other.cache_write,
+        )
 
     def common(self, other: Counts) -> Counts:
         """The lesser of both, class by class."""
@@ -48,7 +61,13 @@ class Counts(NamedTuple):
     @property
     def positive(self) -> Counts:
         """Without what is negative."""
+        if min(self) >= 0:
+            return self
         return Counts(*(max(0, count) for count in self))
+
+    def holds(self, other: Counts) -> bool:
+        """Whether there is as much or more of each class."""
+        return min(self.minus(other)) >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +102,38 @@ class LineTotal:
 
 @dataclass(slots=True)
 class Interval:
-    """A time (start, end] that no other interval overlaps, and what the sums grew by in it.
+    """A time (start, end] and what the sums grew by in it.
 
     Processes that share a session report in overlapping intervals; these are one here, for no call tells its process.
+    Only where a chain of them would have no end it is cut, see `intervals`.
     """
 
     start_unix_nano: int
     end_unix_nano: int
     lines: dict[Line, LineTotal] = field(default_factory=dict)
+    longest_nano: int = 0
 
     def add(self, increment: Increment) -> None:
         """Add what a series grew by."""
         self.start_unix_nano = min(self.start_unix_nano, increment.start_unix_nano)
         self.end_unix_nano = max(self.end_unix_nano, increment.end_unix_nano)
-        total = self.lines.setdefault(increment.line, LineTotal(increment.source))
+        self.longest_nano = max(self.longest_nano, increment.end_unix_nano - increment.start_unix_nano)
+        total = self.lines.get(increment.line)
+        if total is None:
+            total = self.lines[increment.line] = LineTotal(increment.source)
         total.counts = total.counts.plus(increment.counts)
         total.cost_picousd += increment.cost_picousd
+
+    def absorb(self, other: Interval) -> None:
+        """Take over all of another interval."""
+        self.start_unix_nano = min(self.start_unix_nano, other.start_unix_nano)
+        self.end_unix_nano = max(self.end_unix_nano, other.end_unix_nano)
+        self.longest_nano = max(self.longest_nano, other.longest_nano)
+        for line, share in self.lines.items():
+            total = other.lines.setdefault(line, LineTotal(share.source))
+            total.counts = total.counts.plus(share.counts)
+            total.cost_picousd += share.cost_picousd
+        self.lines = other.lines
 
 
 def increments(points: Iterable[ControlPoint], ledger_began_unix_nano: int) -> list[Increment]:
@@ -126,14 +161,28 @@ def is_older(start_unix_nano: int, ledger_began_unix_nano: int) -> bool:
 
 
 def intervals(found: Iterable[Increment]) -> list[Interval]:
-    """Join increments that overlap in time; intervals that only touch stay apart. In order of time."""
+    """Join increments that overlap in time; intervals that only touch stay apart. In order of time.
+
+    A chain of short increments is cut at fixed times, `CUT_NANO` apart, by when each ends: so two intervals that follow
+    one another may overlap, and a long chain need not be read as a whole. No more than two overlap anywhere.
+    """
     joined: list[Interval] = []
     for increment in sorted(found, key=_order):
-        last = joined[-1] if joined else None
-        if last is None or not _overlaps(last, increment):
-            joined.append(last := Interval(increment.start_unix_nano, increment.end_unix_nano))
+        last = Interval(increment.start_unix_nano, increment.end_unix_nano)
         last.add(increment)
+        while joined and last.start_unix_nano < joined[-1].end_unix_nano and not _is_cut(joined, last):
+            last.absorb(joined.pop())
+        joined.append(last)
     return joined
+
+
+def _is_cut(joined: Sequence[Interval], last: Interval) -> bool:
+    """Whether an interval stays apart from the one before it, which it overlaps."""
+    if len(joined) > 1 and last.start_unix_nano < joined[-2].end_unix_nano:
+        return False
+    before = joined[-1]
+    is_long = max(before.longest_nano, last.longest_nano) > CUT_NANO
+    return not is_long and before.end_unix_nano // CUT_NANO != last.end_unix_nano // CUT_NANO
 
 
 def _of_series(points: Sequence[ControlPoint], ledger_began_unix_nano: int) -> Iterable[Increment]:
@@ -159,15 +208,11 @@ def _increment(point: ControlPoint, start_unix_nano: int, amount: int) -> Increm
     )
 
 
-def _overlaps(interval: Interval, increment: Increment) -> bool:
-    return increment.start_unix_nano < interval.end_unix_nano
-
-
 def _order(increment: Increment) -> tuple[int, int, str, str, str, Counts, int, str]:
     line = increment.line
     return (
-        increment.start_unix_nano,
         increment.end_unix_nano,
+        increment.start_unix_nano,
         line.model,
         line.query_class,
         line.speed,

@@ -8,48 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from spanledger.core.control import Counts, Interval, Line
-from spanledger.core.usage import QueryClass, Source, Speed, Tokens
-
-STRADDLE_NANO = 500_000_000
-"""A call that ends this close to the end of an interval may lie on either side of it.
-
-The client adds to its sums before it stamps its log event (measured: -100 to +400 ms).
-"""
-
-_STRADDLERS_MAX = 6
-"""Calls at one border whose side is searched for; further ones lie where their time says."""
-
-_WEIGHTS = Counts(40, 200, 4, 50)
-"""What a token of each class costs in proportion (Opus 5.5, in tenths): to tell the smaller of two residuals."""
-
-_Sums = dict[QueryClass, Counts]
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedCall:
-    """A call as the sums should hold it. `asked` is the model of its span, `served` that of its log, if they came.
-
-    A call without a log whose span names an alias has the model that the alias is known for as `served`. `query_class`
-    is `unknown` when the record does not say it in a word that we know.
-    """
-
-    identity: str
-    end_unix_nano: int
-    asked: str
-    served: str
-    query_class: QueryClass
-    speed: Speed
-    tokens: Tokens
-
-    @property
-    def counts(self) -> Counts:
-        """The classes that the sums tell apart."""
-        return Counts.of(self.tokens)
+from spanledger.core.excess import ClassCounts, excess_by_class, held_beyond
+from spanledger.core.placing import Placed, place
+from spanledger.core.received import Alias, ModelNames, ReceivedCall
+from spanledger.core.usage import QueryClass, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +34,6 @@ class Leftover:
     calls: tuple[ReceivedCall, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """A name asked for that is no model's, and the model that calls under it were served by."""
-
-    asked: str
-    served: str
-
-
-class ModelNames(Protocol):
-    """What there is to know of model names; the price book knows it."""
-
-    def same(self, one: str, other: str) -> bool:
-        """Whether two spellings name one model."""
-        ...
-
-    def known(self, name: str) -> bool:
-        """Whether a name is that of a model, not a gateway's alias."""
-        ...
-
-
 def leftovers(
     spans: Sequence[Interval], calls: Sequence[ReceivedCall], names: ModelNames
 ) -> tuple[list[Leftover], set[Alias]]:
@@ -98,125 +43,9 @@ def leftovers(
     """
     found: list[Leftover] = []
     aliases: set[Alias] = set()
-    for interval, inside in zip(spans, _place(spans, calls), strict=True):
-        found.extend(_of_interval(interval, inside, names, aliases))
+    for placed in place(spans, calls, names):
+        found.extend(_of_interval(placed, names, aliases))
     return found, aliases
-
-
-def near_border(calls: Iterable[ReceivedCall], border_unix_nano: int) -> bool:
-    """Whether a call may lie on either side of a border."""
-    return any(abs(call.end_unix_nano - border_unix_nano) <= STRADDLE_NANO for call in calls)
-
-
-def _place(spans: Sequence[Interval], calls: Sequence[ReceivedCall]) -> list[list[ReceivedCall]]:
-    """Put each call into an interval, those near a border so that the residual is the smallest."""
-    inside: list[list[ReceivedCall]] = [[] for _ in spans]
-    straddlers: list[list[ReceivedCall]] = [[] for _ in spans]
-    for call in sorted(calls, key=lambda call: (call.end_unix_nano, call.identity)):
-        places = _places(spans, call)
-        if len(places) == 1:
-            inside[places[0]].append(call)
-        elif places:
-            border = min(places[:-1], key=lambda place: abs(call.end_unix_nano - spans[place].end_unix_nano))
-            straddlers[border].append(call)
-    for border, several in enumerate(straddlers):
-        several.sort(key=lambda call: (abs(call.end_unix_nano - spans[border].end_unix_nano), call.identity))
-        for call in several[_STRADDLERS_MAX:]:
-            inside[border + (call.end_unix_nano > spans[border].end_unix_nano)].append(call)
-        del several[_STRADDLERS_MAX:]
-    return _sided(spans, inside, straddlers)
-
-
-def _places(spans: Sequence[Interval], call: ReceivedCall) -> list[int]:
-    end = call.end_unix_nano
-    return [
-        place
-        for place, span in enumerate(spans)
-        if span.start_unix_nano - STRADDLE_NANO <= end <= span.end_unix_nano + STRADDLE_NANO
-    ]
-
-
-_Choice = tuple[tuple[ReceivedCall, ...], tuple[ReceivedCall, ...]]
-"""Straddlers of a border: those that lie before it, those that lie after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Path:
-    """The best way to take sides up to a border: residual so far, calls put against their time, choices."""
-
-    residual: int
-    against_time: int
-    choices: tuple[_Choice, ...]
-
-
-def _sided(
-    spans: Sequence[Interval], inside: list[list[ReceivedCall]], straddlers: Sequence[Sequence[ReceivedCall]]
-) -> list[list[ReceivedCall]]:
-    """Take sides for all straddlers at once, by dynamic programming over the borders."""
-    if not any(straddlers):
-        return inside
-    paths = [_Path(0, 0, ())]
-    for place, span in enumerate(spans):
-        taken = []
-        for choice in _choices(straddlers[place], span.end_unix_nano):
-            steps = [_step(path, span, inside[place], choice) for path in paths]
-            taken.append(min(steps, key=lambda path: (path.residual, path.against_time)))
-        paths = taken
-    best = min(paths, key=lambda path: (path.residual, path.against_time))
-    for place, (before, after) in enumerate(best.choices):
-        inside[place].extend(before)
-        if after:
-            inside[place + 1].extend(after)
-    return inside
-
-
-def _choices(straddlers: Sequence[ReceivedCall], border_unix_nano: int) -> list[_Choice]:
-    """Every way to put the calls of a border on either side, the one that their times say first."""
-    ways: list[_Choice] = [
-        (chosen, tuple(call for call in straddlers if call not in chosen))
-        for size in range(len(straddlers) + 1)
-        for chosen in combinations(straddlers, size)
-    ]
-    return sorted(ways, key=lambda way: _against_time(way, border_unix_nano))
-
-
-def _against_time(choice: _Choice, border_unix_nano: int) -> int:
-    before, after = choice
-    late = sum(call.end_unix_nano > border_unix_nano for call in before)
-    return late + sum(call.end_unix_nano <= border_unix_nano for call in after)
-
-
-def _step(path: _Path, span: Interval, inside: Sequence[ReceivedCall], choice: _Choice) -> _Path:
-    came = path.choices[-1][1] if path.choices else ()
-    excess = _excess(span, (*inside, *came, *choice[0]))
-    against = path.against_time + _against_time(choice, span.end_unix_nano)
-    return _Path(path.residual + excess, against, (*path.choices, choice))
-
-
-def _excess(span: Interval, calls: Sequence[ReceivedCall]) -> int:
-    """Weight of what the sums of an interval hold beyond some calls."""
-    left = _of_classes(span, calls)
-    return sum(sum(count * weight for count, weight in zip(counts, _WEIGHTS, strict=True)) for counts in left.values())
-
-
-def _of_classes(span: Interval, calls: Iterable[ReceivedCall]) -> _Sums:
-    """Residual by query class. What says no class is held against every class."""
-    held: defaultdict[QueryClass, Counts] = defaultdict(Counts)
-    for line, total in span.lines.items():
-        held[line.query_class] = held[line.query_class].plus(total.counts)
-    for call in calls:
-        held[call.query_class] = held[call.query_class].minus(call.counts)
-    nameless = held.pop(QueryClass.UNKNOWN, Counts())
-    over = Counts()
-    for counts in held.values():
-        over = over.plus(Counts().minus(counts).positive)
-    left = {query_class: counts.positive for query_class, counts in held.items()}
-    left[QueryClass.UNKNOWN] = nameless.positive.minus(over).positive
-    spare = Counts().minus(nameless).positive
-    for query_class in sorted(left):
-        used = left[query_class].common(spare)
-        left[query_class], spare = left[query_class].minus(used), spare.minus(used)
-    return left
 
 
 @dataclass(slots=True)
@@ -227,32 +56,79 @@ class _Open:
     calls: list[ReceivedCall]
     certain: bool = True
 
+    def take(self, call: ReceivedCall) -> None:
+        """Take a call off; one that the sums do not hold in full makes the line uncertain."""
+        self.certain = self.certain and self.counts.holds(call.counts)
+        self.counts = self.counts.minus(call.counts)
+        self.calls.append(call)
 
-def _of_interval(
-    span: Interval, calls: Sequence[ReceivedCall], names: ModelNames, aliases: set[Alias]
-) -> list[Leftover]:
+
+def _of_interval(placed: Placed, names: ModelNames, aliases: set[Alias]) -> list[Leftover]:
+    span, calls = placed.interval, _classed(placed, names)
     found: list[Leftover] = []
-    for query_class, counts in _of_classes(span, calls).items():
+    for query_class, excess in excess_by_class(held_beyond(span, calls)).items():
+        target = excess.minus(placed.lent.get(query_class, Counts())).positive
         lines = {line: _Open(total.counts, []) for line, total in span.lines.items() if line.query_class is query_class}
-        if not _tells_anything(lines, counts, calls, names):
+        if not _tells_anything(lines, target, calls, names):
             continue
         unmatched = _take_off(lines, [call for call in calls if call.query_class is query_class], names)
         aliases.update(_aliases(lines, unmatched, names))
-        _shrink(lines, counts, names)
+        _shrink(lines, target, names)
         for line, open_line in lines.items():
-            if any(open_line.counts) or any(call.tokens.cache_write_unspecified for call in open_line.calls):
-                certain = open_line.certain and not unmatched
+            if any(open_line.counts) or any(_is_open(call, line) for call in open_line.calls):
+                certain = open_line.certain and not unmatched and not placed.lent
                 found.append(_leftover(span, line, open_line, certain=certain))
     return found
 
 
+def _classed(placed: Placed, names: ModelNames) -> list[ReceivedCall]:
+    """Give the calls of an interval, those of a word that we don't know in the class whose sums hold them."""
+    if all(call.query_class is not QueryClass.UNKNOWN for call in placed.calls):
+        return list(placed.calls)
+    held = held_beyond(placed.interval, placed.calls)
+    found: list[ReceivedCall] = []
+    for call in placed.calls:
+        better = _class_of_sums(call, held, placed.interval.lines, names) if any(call.counts) else None
+        if better is None:
+            found.append(call)
+            continue
+        held[QueryClass.UNKNOWN] = held[QueryClass.UNKNOWN].plus(call.counts)
+        held[better] = held[better].minus(call.counts)
+        found.append(replace(call, query_class=better))
+    return found
+
+
+def _class_of_sums(
+    call: ReceivedCall, held: ClassCounts, lines: Iterable[Line], names: ModelNames
+) -> QueryClass | None:
+    """The class whose sums hold a call of no known class; None when it has one, or none holds it.
+
+    Of several the one that has a line of its model, then the one that comes out even with it.
+    """
+    counts = call.counts
+    if call.query_class is not QueryClass.UNKNOWN:
+        return None
+    fits = [other for other, beyond in held.items() if other is not QueryClass.UNKNOWN and beyond.holds(counts)]
+    named = {line.query_class for line in lines if names.canonical(line.model) in _names(call, names)}
+    return min(fits, key=lambda other: (other not in named, held[other] != counts, other), default=None)
+
+
+def _names(call: ReceivedCall, names: ModelNames) -> set[str]:
+    return {names.canonical(name) for name in (call.asked, call.served) if name}
+
+
 def _tells_anything(lines: Iterable[Line], left: Counts, calls: Iterable[ReceivedCall], names: ModelNames) -> bool:
-    """Whether there is a residual, a call whose cache writes the sums may tell more of, or an alias to learn."""
+    """Whether there is a residual, a call of which the sums may tell more, or an alias to learn."""
     return (
         any(left)
-        or any(call.tokens.cache_write_unspecified for call in calls)
+        or any(call.tokens.cache_write_unspecified or call.by_span_alone for call in calls)
         or any(not names.known(line.model) for line in lines)
     )
+
+
+def _is_open(call: ReceivedCall, line: Line) -> bool:
+    """Whether a line may tell more of a call: the time to live of its cache writes, the speed that it was served at."""
+    return bool(call.tokens.cache_write_unspecified) or (call.by_span_alone and call.speed is not line.speed)
 
 
 def _aliases(lines: Mapping[Line, _Open], unmatched: Sequence[ReceivedCall], names: ModelNames) -> Iterable[Alias]:
@@ -261,10 +137,7 @@ def _aliases(lines: Mapping[Line, _Open], unmatched: Sequence[ReceivedCall], nam
         if not names.known(line.model):
             yield from _one_served(line.model, open_line.calls)
     strange = [line for line in lines if not names.known(line.model) and not lines[line].calls]
-    total = Counts()
-    for call in unmatched:
-        total = total.plus(call.counts)
-    if len(strange) == 1 and unmatched and lines[strange[0]].counts == total:
+    if len(strange) == 1 and unmatched and lines[strange[0]].counts == _sum(unmatched):
         yield from _one_served(strange[0].model, unmatched)
 
 
@@ -275,31 +148,61 @@ def _one_served(asked: str, calls: Sequence[ReceivedCall]) -> Iterable[Alias]:
 
 
 def _take_off(lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall], names: ModelNames) -> Sequence[ReceivedCall]:
-    """Take calls off their lines: by name as asked, by name as served, by equal counts; give those that found none."""
-    by_asked = [call for call in calls if not _taken(lines, call, [line for line in lines if line.model == call.asked])]
-    by_served = [
-        call for call in by_asked if not _taken(lines, call, [x for x in lines if names.same(x.model, call.served)])
-    ]
-    return [
+    """Take calls off their lines and give those that found none.
+
+    By name as asked, by name as served, by equal counts of a call, by equal counts of all calls that one model served.
+    """
+    left = [call for call in calls if not _taken(lines, call, [line for line in lines if line.model == call.asked])]
+    left = [call for call in left if not _taken(lines, call, _named(lines, call.asked, names))]
+    left = [call for call in left if not _taken(lines, call, _named(lines, call.served, names))]
+    left = [
         call
-        for call in by_served
+        for call in left
         if not _taken(lines, call, [line for line, open_line in lines.items() if open_line.counts == call.counts])
     ]
+    return _take_groups(lines, left)
+
+
+def _named(lines: Iterable[Line], name: str, names: ModelNames) -> list[Line]:
+    """Lines of the model that a name is of; none for no name."""
+    model = names.canonical(name) if name else ""
+    return [line for line in lines if model and names.canonical(line.model) == model]
 
 
 def _taken(lines: Mapping[Line, _Open], call: ReceivedCall, fits: Sequence[Line]) -> bool:
     """Take a call off the best of the lines that it fits; False when it fits none."""
     if not fits:
         return False
-    open_line = lines[min(fits, key=lambda line: _fit(line, lines[line], call))]
-    open_line.counts = open_line.counts.minus(call.counts)
-    open_line.calls.append(call)
+    lines[min(fits, key=lambda line: _fit(line, lines[line], call))].take(call)
     return True
 
 
 def _fit(line: Line, open_line: _Open, call: ReceivedCall) -> tuple[bool, bool, str, str]:
-    holds = all(have >= count for have, count in zip(open_line.counts, call.counts, strict=True))
-    return (line.speed is not call.speed, not holds, line.model, line.speed)
+    return (line.speed is not call.speed, not open_line.counts.holds(call.counts), line.model, line.speed)
+
+
+def _take_groups(lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall]) -> Sequence[ReceivedCall]:
+    """Take calls off where those of one served model together are what a line without a call holds."""
+    left: list[ReceivedCall] = []
+    by_served: defaultdict[str, list[ReceivedCall]] = defaultdict(list)
+    for call in calls:
+        by_served[call.served].append(call)
+    for served, several in by_served.items():
+        total = _sum(several)
+        fits = [line for line in lines if served and not lines[line].calls and lines[line].counts == total]
+        for call in several:
+            if fits:
+                lines[fits[0]].take(call)
+            else:
+                left.append(call)
+    return left
+
+
+def _sum(calls: Iterable[ReceivedCall]) -> Counts:
+    total = Counts()
+    for call in calls:
+        total = total.plus(call.counts)
+    return total
 
 
 def _shrink(lines: Mapping[Line, _Open], target: Counts, names: ModelNames) -> None:

@@ -138,7 +138,7 @@ def _all_short(leftover: Leftover, way: ClientPricing) -> int | None:
     asked = [_asked(leftover, line.model, leftover.end_unix_nano, tokens, line.speed)] if any(tokens) else []
     for call in leftover.calls:
         model = call.served or call.asked
-        asked.append(_asked(leftover, model, call.end_unix_nano, with_long_writes(call.tokens, 0), call.speed))
+        asked.append(_asked(leftover, model, call.end_unix_nano, with_long_writes(call.tokens, 0), line.speed))
     costs = [way.cost_picousd(call) for call in asked]
     known = [cost for cost in costs if cost is not None]
     return sum(known) if len(known) == len(costs) else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spanledger.core.residual import Alias, Leftover
+from spanledger.core.received import Alias
+from spanledger.core.residual import Leftover
 from spanledger.core.usage import Source
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions

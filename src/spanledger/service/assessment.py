@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from spanledger.core.attempts import explained_by_residuals
 from spanledger.core.posting import Charge, Status
+from spanledger.core.received import Alias, ModelNames
 from spanledger.core.recounts import may_be_recounts
-from spanledger.core.residual import Alias, Leftover, ModelNames, leftovers
+from spanledger.core.residual import Leftover, leftovers
 from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for, held
-from spanledger.core.usage import QueryClass
+from spanledger.core.usage import QueryClass, Speed
 from spanledger.core.verdict import Verdict, with_long_writes
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
@@ -30,16 +31,19 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
-class WriteShare:
-    """How many of a call's cache writes were for an hour, by the client's sums, and whether that is certain."""
+class Told:
+    """What the client's sums tell of a call that they hold: the speed that it was served at, and how many of its cache
+    writes were for an hour (None: they don't tell), and whether that is certain.
+    """
 
-    long: int
+    speed: Speed
+    long: int | None
     is_certain: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What a stretch says. `residuals` are by identity, `shares` by the identity of a call.
+    """What a stretch says. `residuals` are by identity, `told` by the identity of a call.
 
     `aborted` are the calls whose client's figure holds attempts that were cut. `aliases` are all that is known of the
     user's names, with what the stretch adds; `learnt` is what it adds.
@@ -47,7 +51,7 @@ class Assessment:
 
     stretch: Stretch
     residuals: Mapping[str, Residual]
-    shares: Mapping[str, WriteShare]
+    told: Mapping[str, Told]
     aborted: frozenset[str]
     aliases: Aliases
     learnt: frozenset[Alias]
@@ -64,8 +68,9 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
     aliases = _unambiguous(known | found, names)
     long = [long_writes(leftover, prices) for leftover in left]
     residuals: dict[str, Residual] = {}
+    settled = {span.end_unix_nano for span in stretch.settled}
     for leftover, writes in zip(left, long, strict=True):
-        if any(leftover.counts) and not _is_recount(leftover, policy):
+        if leftover.end_unix_nano in settled and any(leftover.counts) and not _is_recount(leftover, policy):
             start, end = leftover.start_unix_nano, leftover.end_unix_nano
             received = ledger.control.received_unix_nano(senders, start, end)
             occurred = held(end, received, policy.clock_skew_max_nano)
@@ -73,8 +78,9 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
             if policy.recounts(leftover.source.client_version) and charge.status is not Status.UNPRICED:
                 charge = replace(charge, status=Status.PROVISIONAL)
             residuals[charge.identity] = Residual(charge, leftover)
+    told = _told(zip(left, long, strict=True))
     aborted = _aborted(stretch, residuals.values(), prices, policy)
-    return Assessment(stretch, residuals, _shares(long), aborted, aliases, frozenset(found - known))
+    return Assessment(stretch, residuals, told, aborted, aliases, frozenset(found - known))
 
 
 def _aborted(stretch: Stretch, residuals: Iterable[Residual], prices: Prices, policy: Policy) -> frozenset[str]:
@@ -97,19 +103,19 @@ def _aborted(stretch: Stretch, residuals: Iterable[Residual], prices: Prices, po
 
 
 def refined(
-    charge: Charge, span: Sighting, share: WriteShare | None, aliases: Aliases, prices: Prices, policy: Policy
+    charge: Charge, span: Sighting, told: Told | None, aliases: Aliases, prices: Prices, policy: Policy
 ) -> Charge:
-    """The charge of a span alone with what the sums tell of its cache writes, and an alias of its model."""
+    """The charge of a span alone with what the sums tell of it, and an alias of its model."""
     record = span.record
-    served = aliases.get(record.model)
-    if charge.status is Status.UNPRICED and served is not None:
-        aliased = replace(span, record=replace(record, model=served))
-        charge = charge_for(aliased, prices, policy)
+    model = aliases.get(record.model, record.model)
+    speed = record.speed if told is None else told.speed
+    if (model, speed) != (charge.account.served_model, charge.account.speed):
+        charge = charge_for(replace(span, record=replace(record, model=model, speed=speed)), prices, policy)
     if charge.status is Status.UNPRICED:
         return charge
     tokens, is_certain = record.tokens, not record.tokens.cache_write_unspecified
-    if share is not None:
-        tokens, is_certain = with_long_writes(record.tokens, share.long), share.is_certain
+    if told is not None and told.long is not None:
+        tokens, is_certain = with_long_writes(record.tokens, told.long), told.is_certain
     is_exact = is_certain and not charge.price.bounds
     return replace(charge, tokens=tokens, status=Status.EXACT if is_exact else Status.PROVISIONAL)
 
@@ -120,11 +126,11 @@ def _is_recount(leftover: Leftover, policy: Policy) -> bool:
     return policy.recounts(leftover.source.client_version) and may_be_recounts(leftover.counts, calls)
 
 
-def _shares(several: Iterable[LongWrites]) -> dict[str, WriteShare]:
+def _told(several: Iterable[tuple[Leftover, LongWrites]]) -> dict[str, Told]:
     return {
-        identity: WriteShare(long, writes.is_certain)
-        for writes in several
-        for identity, long in writes.of_calls.items()
+        call.identity: Told(leftover.line.speed, writes.of_calls.get(call.identity), writes.is_certain)
+        for leftover, writes in several
+        for call in leftover.calls
     }
 
 

@@ -33,10 +33,11 @@ class Reconciler:
         for record in records:
             _touch(touched, Unreconciled(record.source, record.time_unix_nano, record.time_unix_nano))
         for point in points:
-            # What a cumulative point adds begins at the point before it, and ends where the next one's begins.
-            is_delta = point.temporality is Temporality.DELTA
-            start = point.start_unix_nano if is_delta else point.time_unix_nano
-            _touch(touched, Unreconciled(point.source, start, point.time_unix_nano))
+            start, end = point.start_unix_nano, point.time_unix_nano
+            if point.temporality is Temporality.CUMULATIVE:
+                # What it adds begins at the point before it, and what the next one adds begins here.
+                start, end = end - 1, end + 1
+            _touch(touched, Unreconciled(point.source, start, end))
         if touched:
             # No sooner than a lone span is posted, which the sums may tell more of.
             wait = max(self._policy.residual_wait_nano, self._policy.join_window_nano)
@@ -63,7 +64,7 @@ class Reconciler:
 
     def _post_residuals(self, group: str, assessment: Assessment, now_unix_nano: int) -> bool:
         """Bring the residuals of a stretch to what they should be; False when it has and had none."""
-        spans = assessment.stretch.intervals
+        spans = assessment.stretch.settled
         if not spans:
             return False
         known = self._ledger.residuals.identities(group, spans[0].start_unix_nano, spans[-1].end_unix_nano)
@@ -84,8 +85,8 @@ class Reconciler:
             span = spans[identity]
             if not last.live or last.charge.record_digest != span.record.digest:
                 continue
-            share = assessment.shares.get(identity)
-            charge = refined(last.charge, span, share, assessment.aliases, prices, self._policy)
+            told = assessment.told.get(identity)
+            charge = refined(last.charge, span, told, assessment.aliases, prices, self._policy)
             if charge != last.charge:
                 self._ledger.postings.add(correct(last, charge, Reason.REFINED, now_unix_nano))
 

@@ -122,8 +122,8 @@ class Repricer:
             charge = replace(charge, verdict=Verdict.ABORTED_ATTEMPTS)
         if call.log is not None or call.span is None:
             return charge
-        share = assessment.shares.get(call.received.identity)
-        return refined(charge, call.span, share, assessment.aliases, self._prices, self._policy)
+        told = assessment.told.get(call.received.identity)
+        return refined(charge, call.span, told, assessment.aliases, self._prices, self._policy)
 
     def _residuals(self, portion: Portion, assessment: Assessment) -> _Residuals:
         """Residuals of a portion as they should be, and what is posted of them."""

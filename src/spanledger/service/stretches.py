@@ -6,14 +6,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spanledger.core.book import PriceBook
-from spanledger.core.control import Interval, increments, intervals
+from spanledger.core.control import CUT_NANO, Interval, increments, intervals
 from spanledger.core.metering import known_class
-from spanledger.core.residual import STRADDLE_NANO, ReceivedCall, near_border
+from spanledger.core.placing import STRADDLE_NANO
+from spanledger.core.received import ReceivedCall
 from spanledger.core.residual_charge import Aliases
 from spanledger.core.settling import Policy, Sighting, settle
 from spanledger.core.usage import Evidence
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
+
+_CONTEXT_NANO = 600 * 10**9
+"""How far from the time in question a stretch without an end is read."""
+
+_DENSE_CALLS = 2_000
+"""A stretch of more calls is read no further than `CUT_NANO` from the time in question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +41,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A time of a group that can be reconciled by itself: no call in it may lie in an interval outside."""
+    """A time of a group that can be reconciled by itself: no call in it may lie in an interval outside.
+
+    `settled` are those of the intervals that it decides: all, unless the stretch would have had no end.
+    """
 
     intervals: Sequence[Interval]
+    settled: Sequence[Interval]
     calls: Sequence[Call]
 
 
@@ -46,14 +57,10 @@ class BookNames:
     def __init__(self, book: PriceBook) -> None:
         self._book = book
 
-    def same(self, one: str, other: str) -> bool:
-        """Whether two spellings name one model."""
-        if one == other:
-            return True
-        left, right = self._book.resolve(one), self._book.resolve(other)
-        if left.prices is not None and right.prices is not None:
-            return left.prices is right.prices
-        return left.name.name == right.name.name
+    def canonical(self, name: str) -> str:
+        """The model's id; of a name that is no model's, the name without decoration."""
+        resolved = self._book.resolve(name)
+        return resolved.name.name if resolved.prices is None else resolved.prices.id
 
     def known(self, name: str) -> bool:
         """Whether a name is that of a model, not a gateway's alias."""
@@ -65,22 +72,51 @@ def stretch_around(
 ) -> Stretch:
     """Widen a time until no interval and no call that may be on either side of an end is cut.
 
-    Its calls are all of the time, those too that lie in no interval, as when sums were lost.
+    Its calls are all of the time, those too that lie in no interval, as when sums were lost. Where processes overlap
+    or calls follow one another without a pause there may be no such end: then what is further off than `_CONTEXT_NANO`
+    does not change what is decided.
     """
-    start, end = what.start_unix_nano - STRADDLE_NANO, what.end_unix_nano + STRADDLE_NANO
+    start, end = what.start_unix_nano, what.end_unix_nano
+    context = _CONTEXT_NANO
     while True:
-        found = _intervals(ledger, senders, start, end)
-        if not found:
-            return Stretch((), _calls(ledger, policy, senders, start, end, aliases, now_unix_nano))
-        first, last = found[0].start_unix_nano, found[-1].end_unix_nano
-        around = (min(start, first - STRADDLE_NANO), max(end, last + STRADDLE_NANO))
-        calls = _calls(ledger, policy, senders, *around, aliases, now_unix_nano)
-        received = [call.received for call in calls]
-        wanted_start = first - STRADDLE_NANO if near_border(received, first) else first
-        wanted_end = last + STRADDLE_NANO if near_border(received, last) else last
-        if wanted_start >= start and wanted_end <= end:
-            return Stretch(found, calls)
-        start, end = min(start, wanted_start), max(end, wanted_end)
+        spans = _intervals(ledger, senders, start - STRADDLE_NANO, end + STRADDLE_NANO)
+        inside = [span for span in spans if span.end_unix_nano > start and span.start_unix_nano < end]
+        wider = _hull(inside, start, end)
+        if wider != (start, end):
+            start, end = wider
+            continue
+        calls = _calls(ledger, policy, senders, start - STRADDLE_NANO, end + STRADDLE_NANO, aliases, now_unix_nano)
+        wanted = _hull([span for span in spans if _may_hold(span, calls)], start, end)
+        context = CUT_NANO if len(calls) > _DENSE_CALLS else context
+        wider = (
+            wanted[0] if start > what.start_unix_nano - context else start,
+            wanted[1] if end < what.end_unix_nano + context else end,
+        )
+        if wider == (start, end):
+            return Stretch(inside, _settled(inside, what, is_cut=(wanted[0] < start, wanted[1] > end)), calls)
+        start, end = wider
+
+
+def _hull(spans: Sequence[Interval], start: int, end: int) -> tuple[int, int]:
+    """The time from the first beginning to the last end of a time and some intervals."""
+    first = min((span.start_unix_nano for span in spans), default=start)
+    last = max((span.end_unix_nano for span in spans), default=end)
+    return min(start, first), max(end, last)
+
+
+def _may_hold(span: Interval, calls: Iterable[Call]) -> bool:
+    """Whether a call may lie in an interval."""
+    first, last = span.start_unix_nano - STRADDLE_NANO, span.end_unix_nano + STRADDLE_NANO
+    return any(first <= call.received.end_unix_nano <= last for call in calls)
+
+
+def _settled(inside: Sequence[Interval], what: Unreconciled, *, is_cut: tuple[bool, bool]) -> Sequence[Interval]:
+    """Of a stretch that is cut at an end: the intervals around the time in question, the one at the cut left out."""
+    if not any(is_cut):
+        return inside
+    first, last = what.start_unix_nano - CUT_NANO, what.end_unix_nano + CUT_NANO
+    kept = inside[int(is_cut[0]) : len(inside) - int(is_cut[1])]
+    return [span for span in kept if span.end_unix_nano > first and span.start_unix_nano < last]
 
 
 def _intervals(ledger: Ledger, senders: Sequence[int], start: int, end: int) -> list[Interval]:
@@ -128,5 +164,6 @@ def _call(identity: str, log: Sighting | None, span: Sighting | None, aliases: A
         query_class=known_class(record.query_source),
         speed=record.speed,
         tokens=record.tokens,
+        by_span_alone=log is None,
     )
     return Call(received, log, span)

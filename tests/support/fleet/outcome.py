@@ -1,0 +1,116 @@
+"""What a ledger makes of a simulated fleet, held against what was served."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spanledger.core.usage import Source
+from spanledger.service.assembly import Parts
+from spanledger.service.pipeline import prepare
+from support.fleet.clients import Sent
+from support.fleet.fleet import Fleet
+from support.replaying import open_parts
+
+GROUP_NANO = 10**9
+"""Requests that come within this time are accepted in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A session in pico-USD: what was served, what of it some export that arrived told of, what the ledger says."""
+
+    served: int
+    arrived: int
+    charged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Balances by session, or by user where no session is sent. `unpriced` counts standing charges without a price."""
+
+    balances: dict[str, Balance]
+    calls: int
+    unpriced: int
+
+    @property
+    def served(self) -> int:
+        return sum(one.served for one in self.balances.values())
+
+    @property
+    def arrived(self) -> int:
+        return sum(one.arrived for one in self.balances.values())
+
+    @property
+    def charged(self) -> int:
+        return sum(one.charged for one in self.balances.values())
+
+    @property
+    def overcharged(self) -> dict[str, int]:
+        """By how much sessions are charged more than was served."""
+        over = {key: one.charged - one.served for key, one in self.balances.items()}
+        return {key: amount for key, amount in over.items() if amount > 0}
+
+
+def book(
+    fleet: Fleet, ledger_path: Path, *, restarts: int = 0, on_sent: Callable[[Sent], None] | None = None
+) -> Outcome:
+    """Book all that a fleet sends, with so many restarts of the service on the way, and let it come to rest."""
+    parts = open_parts(ledger_path, forward=False)
+    now = 0
+    for number, group in enumerate(_groups(fleet.sent())):
+        if restarts and number % 1_000 == 999:
+            parts.ledger.close()
+            parts = open_parts(ledger_path, forward=False)
+            restarts -= 1
+        now = max(now, group[-1].at_unix_nano)
+        _advance(parts, now)
+        parts.pipeline.accept([prepare(one.delivery, parts.meter) for one in group], now)
+        if on_sent is not None:
+            for one in group:
+                on_sent(one)
+    _settle(parts, now)
+    outcome = _outcome(parts, fleet)
+    parts.ledger.close()
+    return outcome
+
+
+def _groups(sent: Iterable[Sent]) -> Iterator[list[Sent]]:
+    group: list[Sent] = []
+    for one in sent:
+        if group and one.at_unix_nano - group[0].at_unix_nano > GROUP_NANO:
+            yield group
+            group = []
+        group.append(one)
+    if group:
+        yield group
+
+
+def _advance(parts: Parts, now: int) -> None:
+    while (due := parts.pipeline.next_advance_unix_nano()) is not None and due <= now:
+        parts.pipeline.advance(due)
+
+
+def _settle(parts: Parts, now: int) -> None:
+    while (due := parts.pipeline.next_advance_unix_nano()) is not None:
+        now = max(now, due)
+        parts.pipeline.advance(now)
+
+
+def _outcome(parts: Parts, fleet: Fleet) -> Outcome:
+    charged: defaultdict[str, int] = defaultdict(int)
+    unpriced = 0
+    for posting in parts.ledger.postings.all():
+        cost = posting.charge.cost_picousd
+        charged[_key(posting.charge.source)] += posting.sign * (cost or 0)
+        unpriced += posting.sign if cost is None else 0
+    truth = fleet.truth
+    balances = {key: Balance(served, truth.arrived.get(key, 0), charged[key]) for key, served in truth.served.items()}
+    assert charged.keys() <= balances.keys()
+    return Outcome(balances, truth.calls, unpriced)
+
+
+def _key(source: Source) -> str:
+    return source.session_id or source.user_id
