@@ -11,7 +11,7 @@ import pytest
 from spanledger.core.delivery import Delivery
 from spanledger.core.posting import Status
 from spanledger.core.semconv import Metric
-from spanledger.exporter.metrics import metrics_body
+from spanledger.exporter.metrics import metrics_body, series_points
 from spanledger.otlp.encode import decode_sums
 from support.booking import Books, open_books
 from support.telling import CUMULATIVE, DELTA, NOW, SECOND, Client, Usage
@@ -167,7 +167,7 @@ def test_k43_a_counter_that_counted_once_is_said_again_ten_minutes_later(tmp_pat
         for at in (books.now_unix_nano, books.now_unix_nano + 10 * MINUTE):
             books.parts.pipeline.fold(at)
             books.parts.pipeline.prime("backend")
-            body = metrics_body("backend", books.ledger.series.states(), [], {}, "0", at)
+            body = metrics_body(series_points("backend", books.ledger.series.states(), at), [], {}, "0", at)
             said.append([(p.metric, p.attributes, p.value, p.start_unix_nano) for p in decode_sums(body)])
         assert said[0] == said[1]
         cost = [value for metric, _, value, _ in said[1] if metric == Metric.COST]

@@ -150,17 +150,20 @@ def _one_served(asked: str, calls: Sequence[ReceivedCall]) -> Iterable[Alias]:
 def _take_off(lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall], names: ModelNames) -> Sequence[ReceivedCall]:
     """Take calls off their lines and give those that found none.
 
-    By name as asked, by name as served, by equal counts of a call, by equal counts of all calls that one model served.
+    By name as asked, by name as served; where no line has the name, by equal counts: of a call, or of all calls that
+    one model served. A name that is no model's goes before a model that is not the call's.
     """
     left = [call for call in calls if not _taken(lines, call, [line for line in lines if line.model == call.asked])]
     left = [call for call in left if not _taken(lines, call, _named(lines, call.asked, names))]
     left = [call for call in left if not _taken(lines, call, _named(lines, call.served, names))]
-    left = [
-        call
-        for call in left
-        if not _taken(lines, call, [line for line, open_line in lines.items() if open_line.counts == call.counts])
-    ]
-    return _take_groups(lines, left)
+    strange = [line for line in lines if not names.known(line.model)]
+    left = [call for call in left if not _taken(lines, call, _equal(lines, strange, call))]
+    left = _take_groups(lines, left)
+    return [call for call in left if not _taken(lines, call, _equal(lines, lines, call))]
+
+
+def _equal(lines: Mapping[Line, _Open], among: Iterable[Line], call: ReceivedCall) -> list[Line]:
+    return [line for line in among if lines[line].counts == call.counts]
 
 
 def _named(lines: Iterable[Line], name: str, names: ModelNames) -> list[Line]:
@@ -181,7 +184,7 @@ def _fit(line: Line, open_line: _Open, call: ReceivedCall) -> tuple[bool, bool, 
     return (line.speed is not call.speed, not open_line.counts.holds(call.counts), line.model, line.speed)
 
 
-def _take_groups(lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall]) -> Sequence[ReceivedCall]:
+def _take_groups(lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall]) -> list[ReceivedCall]:
     """Take calls off where those of one served model together are what a line without a call holds."""
     left: list[ReceivedCall] = []
     by_served: defaultdict[str, list[ReceivedCall]] = defaultdict(list)
