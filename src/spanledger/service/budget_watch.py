@@ -106,7 +106,8 @@ class BudgetWatch:
 
     def _catch_up(self, ledger: Ledger, today: date) -> None:
         first, last_id = looks_back_to(today, self.zone), ledger.postings.last_id()
-        is_other = ledger.began_unix_nano != self._began_unix_nano or last_id < self._last_id
+        began = self._began_unix_nano or ledger.began_unix_nano  # 0 until the first delivery
+        is_other = ledger.began_unix_nano != began or last_id < self._last_id
         if is_other or self._known_from is None or first < self._known_from:
             if not self._look_back(ledger, first, today, last_id):
                 return
