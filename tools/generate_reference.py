@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import typer
 from spanledger.cli.main import app
 from spanledger.config.settings import setting_keys, variable_of
 from spanledger.core.gauges import GAUGES
+from spanledger.core.reasons import Reason
 from spanledger.core.semconv import (
     ADJUSTMENT_OF,
     ATTRIBUTES,
@@ -24,7 +25,8 @@ from spanledger.core.semconv import (
     GenAi,
     In,
 )
-from spanledger.telemetry import Counter
+from spanledger.otlp.refusals import ANSWERED, CONNECTION_ENDS, RECORD_REFUSALS, REQUEST_REFUSALS, Refusal
+from spanledger.telemetry import COUNTED_BY_REASON, Counter
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "Generated from the code by `make docs`; checked by `make docs-check`.\n"
@@ -36,6 +38,7 @@ def pages() -> dict[str, str]:
         "attributes.md": _page("Attributes", _attributes()),
         "metrics.md": _page("Metrics", _metrics()),
         "configuration.md": _page("Configuration", _configuration()),
+        "refusals.md": _page("Refusals", _refusals()),
         "cli.md": _page("Command line", _command_line()),
         "compatibility.md": _page("Compatibility", _compatibility()),
     }
@@ -106,7 +109,37 @@ def _metrics() -> Iterator[str]:
     yield "\n## Counted by the service itself\n"
     yield "Every drop, refusal and repetition has a counter:\n"
     for counter in Counter:
-        yield f"- `{counter}`"
+        by_reason = COUNTED_BY_REASON.get(counter)
+        yield f"- `{counter}`" + ("" if by_reason is None else f": {by_reason}, by `reason` ([refusals](refusals.md))")
+
+
+def _refusals() -> Iterator[str]:
+    yield "What a receiver refuses, how it answers, and the setting that moves the limit. `reason` is the label of the"
+    yield "counters `receiver.refused`, `dropped` and `receiver.connections_closed`. Every answer over HTTP is a"
+    yield "`google.rpc.Status` in the request's encoding; 503 and UNAVAILABLE say when to try again.\n"
+    yield "## A request\n"
+    yield from _refusal_table(REQUEST_REFUSALS)
+    yield "\n## One record\n"
+    yield "It alone is taken out and told of as partial success; the answer below is given when no record is left, or"
+    yield "when the fault is in a resource, scope or metric.\n"
+    yield from _refusal_table(RECORD_REFUSALS)
+    yield "\n## What one record says of usage\n"
+    yield "The record goes on, its usage is not charged, and partial success tells of it: "
+    yield ", ".join(f"`{reason}`" for reason in Reason if reason not in ANSWERED) + "."
+    yield "\n## A connection\n"
+    yield "It is closed without an answer.\n"
+    yield "| reason | setting | what |"
+    yield "|---|---|---|"
+    for reason, end in CONNECTION_ENDS.items():
+        yield f"| `{reason}` | `{end.setting}` | {end.meaning} |"
+
+
+def _refusal_table(refusals: Mapping[Reason, Refusal]) -> Iterator[str]:
+    yield "| reason | HTTP | gRPC | setting | what |"
+    yield "|---|---|---|---|---|"
+    for reason, how in refusals.items():
+        settings = ", ".join(f"`{key}`" for key in how.setting.split(", ") if key) or "-"
+        yield f"| `{reason}` | {how.http_status.value} | {how.rpc_code.name} | {settings} | {how.meaning} |"
 
 
 def _configuration() -> Iterator[str]:

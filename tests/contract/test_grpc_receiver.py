@@ -14,7 +14,7 @@ from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import ConfigError, PermanentError, RetryableError
 from spanledger.core.usage import Signal
 from spanledger.receiver.grpc_server import SERVICES, GrpcReceiver
-from support.consumers import ScriptedConsumer, receiving
+from support.consumers import ScriptedConsumer, gate_of, receiving
 
 LIMIT = 10_000
 
@@ -27,7 +27,7 @@ def export(
 
     async def run() -> bytes | grpc.aio.AioRpcError:
         async with (
-            receiving(consumer, GrpcReceiver, max_request_bytes=LIMIT) as address,
+            receiving(consumer, GrpcReceiver, gate_of(max_request_bytes=LIMIT, max_inflated_bytes=LIMIT)) as address,
             grpc.aio.insecure_channel(address, compression=compression) as channel,
         ):
             try:
@@ -96,6 +96,6 @@ def test_a_taken_port_is_told_with_the_flag_that_changes_it() -> None:
     async def run() -> None:
         async with receiving(ScriptedConsumer(), GrpcReceiver) as address:
             with pytest.raises(ConfigError, match=r"receiver\.grpc\.endpoint .* --grpc HOST:PORT"):
-                await GrpcReceiver(ScriptedConsumer(), address, max_request_bytes=1).start()
+                await GrpcReceiver(ScriptedConsumer(), gate_of(address)).start()
 
     asyncio.run(run())

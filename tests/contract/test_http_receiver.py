@@ -19,7 +19,7 @@ from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import ConfigError, PermanentError, RetryableError
 from spanledger.core.usage import Signal
 from spanledger.receiver.http_server import HttpReceiver
-from support.consumers import ScriptedConsumer, receiving
+from support.consumers import ScriptedConsumer, gate_of, receiving
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 LIMIT = 1_000
@@ -29,7 +29,8 @@ def ask(consumer: ScriptedConsumer, talk: Callable[[str], object]) -> object:
     """Run a receiver with a small limit and a blocking client beside it."""
 
     async def run() -> object:
-        async with receiving(consumer, HttpReceiver, max_request_bytes=LIMIT) as address:
+        gate = gate_of(max_request_bytes=LIMIT, max_inflated_bytes=LIMIT)
+        async with receiving(consumer, HttpReceiver, gate) as address:
             return await asyncio.to_thread(talk, address)
 
     return asyncio.run(run())
@@ -187,7 +188,7 @@ def test_a_connection_is_kept_alive() -> None:
 def test_a_taken_port_is_told_with_the_flag_that_changes_it() -> None:
     async def run() -> None:
         async with receiving(ScriptedConsumer(), HttpReceiver) as address:
-            second = HttpReceiver(ScriptedConsumer(), address, max_request_bytes=1)
+            second = HttpReceiver(ScriptedConsumer(), gate_of(address))
             with pytest.raises(ConfigError, match=r"receiver\.http\.endpoint .* --http HOST:PORT"):
                 await second.start()
             await second.stop(0)

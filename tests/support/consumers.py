@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from spanledger.core.delivery import Delivery, Receipt
+from spanledger.config.receivers import Grpc, Http, Receiver
+from spanledger.core.delivery import Consumer, Delivery, Receipt
+from spanledger.receiver.gate import Gate
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
+from spanledger.telemetry import Counters
 
 
 @dataclass(slots=True)
@@ -26,12 +29,18 @@ class ScriptedConsumer:
         return answer
 
 
+def gate_of(endpoint: str = "127.0.0.1:0", **limits: object) -> Gate:
+    """A gate of both receivers at one address, a free one by default; limits by the names of `receiver`'s settings."""
+    here = {"endpoint": endpoint}
+    return Gate(Receiver(grpc=Grpc(**here), http=Http(**here), **limits), Counters())
+
+
 @asynccontextmanager
 async def receiving(
-    consumer: ScriptedConsumer, kind: type[GrpcReceiver] | type[HttpReceiver], *, max_request_bytes: int = 2**20
+    consumer: Consumer, kind: type[GrpcReceiver] | type[HttpReceiver], gate: Gate | None = None
 ) -> AsyncIterator[str]:
     """Run a receiver on a free port; gives its `host:port`."""
-    receiver = kind(consumer, "127.0.0.1:0", max_request_bytes=max_request_bytes)
+    receiver = kind(consumer, gate or gate_of())
     address = await receiver.start()
     try:
         yield address

@@ -39,8 +39,11 @@ class Document:
 
     def fault(self, location: Location, message: str) -> str:
         """Tell a mistake with file, line and key: `prices.yaml:12: models.claude-x.prices.row 1.from: …`."""
-        line = next(self.lines[location[:n]] for n in range(len(location), -1, -1) if location[:n] in self.lines)
-        return f"{self.name}:{line}: {self._named(location)}: {message}"
+        return f"{self.name}:{self.line_of(location)}: {self._named(location)}: {message}"
+
+    def line_of(self, location: Location) -> int:
+        """Line of a place, or of the nearest around it."""
+        return next(self.lines[location[:n]] for n in range(len(location), -1, -1) if location[:n] in self.lines)
 
     def _named(self, location: Location) -> str:
         """Name a place by the ids of what it is in, instead of by numbers alone."""

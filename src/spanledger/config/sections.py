@@ -13,34 +13,13 @@ from pydantic import Field
 
 from spanledger.config.budgets import Budgets
 from spanledger.config.destinations import Exporter, MoreExporter, Name
-from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section, TimeZone
+from spanledger.config.fields import PositiveSeconds, Seconds, Section, TimeZone
 from spanledger.config.prices import Layers
 from spanledger.config.privacy import Privacy
+from spanledger.config.receivers import Receiver
 from spanledger.core.genai import InputTokens
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 from spanledger.core.usage import Temporality
-
-
-class Grpc(Section):
-    """OTLP over gRPC."""
-
-    endpoint: Endpoint = Field(default="localhost:4317", description="Where to receive OTLP over gRPC.")
-
-
-class Http(Section):
-    """OTLP over HTTP."""
-
-    endpoint: Endpoint = Field(default="localhost:4318", description="Where to receive OTLP over HTTP.")
-
-
-class Receiver(Section):
-    """Receivers."""
-
-    grpc: Grpc = Grpc()
-    http: Http = Http()
-    max_request_bytes: int = Field(
-        default=64 * 2**20, gt=0, description="Largest request body taken, after decompression."
-    )
 
 
 class Ledger(Section):

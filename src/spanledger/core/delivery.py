@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from spanledger.core.tenant import Tenant
 from spanledger.core.usage import Signal
 
 
@@ -18,11 +19,15 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One export request as it came: the body after transport framing and decompression."""
+    """One export request as it came: the body after transport framing and decompression.
+
+    `tenant` is who sent it, when senders are authenticated.
+    """
 
     signal: Signal
     encoding: Encoding
     body: bytes
+    tenant: Tenant | None = None
 
 
 @dataclass(frozen=True, slots=True)

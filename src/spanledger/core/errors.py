@@ -2,13 +2,17 @@
 
 SpanledgerError
 ├── ConfigError       start-up or command line: exit code 2, every problem listed
-├── PermanentError    the same bytes will always fail: 400 / INVALID_ARGUMENT, never retried
+├── PermanentError    the same request will always fail: 400 / INVALID_ARGUMENT and the like, never retried
 └── RetryableError    not now: 503 / UNAVAILABLE with a delay
+
+The last two carry a `Reason`; `otlp/refusals.py` says how each is answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from spanledger.core.reasons import Reason
 
 
 class SpanledgerError(Exception):
@@ -26,10 +30,15 @@ class ConfigError(SpanledgerError):
 class PermanentError(SpanledgerError):
     """A request that can never succeed; its message says what is wrong and where."""
 
+    def __init__(self, message: str, reason: Reason = Reason.UNREADABLE_BODY) -> None:
+        self.reason = reason
+        super().__init__(message)
+
 
 class RetryableError(SpanledgerError):
     """A request that may succeed later."""
 
-    def __init__(self, message: str, *, retry_after_seconds: float = 1.0) -> None:
+    def __init__(self, message: str, reason: Reason = Reason.NOT_DURABLE, *, retry_after_seconds: float = 1.0) -> None:
+        self.reason = reason
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)

@@ -22,6 +22,7 @@ from spanledger.core.reading import (
     read_point_count,
     read_text,
 )
+from spanledger.core.reasons import Reason
 from spanledger.core.semconv import ACTIVITY, METRIC_CLIENT_COST, METRICS, UNKNOWN, In, Quantity
 from spanledger.core.turn import Turn
 from spanledger.core.usage import (
@@ -184,7 +185,7 @@ def _first_stated(resource: Attributes, attributes: Attributes, keys: tuple[str,
 def _log(log: LogData, senders: _Senders) -> UsageRecord:
     attributes = log.attributes
     if not any(key in attributes for key in _TOKEN_KEYS):
-        raise UnreadableRecordError("missing_tokens", "api_request event without any token count")
+        raise UnreadableRecordError(Reason.MISSING_TOKENS, "api_request event without any token count")
     tokens = _tokens(attributes)
     cost = read_cost(attributes)
     source, source_digest = senders.source(log.resource, attributes)

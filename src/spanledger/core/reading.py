@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from spanledger.core.batch import Attributes, Scalar
 from spanledger.core.money import PICO_PER_USD, picousd_from_reported
+from spanledger.core.reasons import Reason
 from spanledger.core.semconv import In
 from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Problem
@@ -26,7 +27,7 @@ SECONDS_MAX = 10**9
 class UnreadableRecordError(Exception):
     """A record that cannot be metered; it alone is refused."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str) -> None:
         self.problem = Problem(reason, detail)
         super().__init__(detail)
 
@@ -44,13 +45,13 @@ def read_cost(attributes: Attributes) -> int | None:
 def read_money(value: Scalar, key: str) -> int:
     """Read an amount of USD, a number or decimal text, as pico-USD."""
     if isinstance(value, bool):
-        raise UnreadableRecordError("bad_cost", f"{key}: {value!r} is not an amount of money")
+        raise UnreadableRecordError(Reason.BAD_COST, f"{key}: {value!r} is not an amount of money")
     try:
         amount = picousd_from_reported(value)
     except ValueError as error:
-        raise UnreadableRecordError("bad_cost", f"{key}: {error}") from None
+        raise UnreadableRecordError(Reason.BAD_COST, f"{key}: {error}") from None
     if amount > COST_MAX_PICOUSD:
-        raise UnreadableRecordError("bad_cost", f"{key}: {value!r} USD is too large for one record")
+        raise UnreadableRecordError(Reason.BAD_COST, f"{key}: {value!r} USD is too large for one record")
     return amount
 
 
@@ -62,7 +63,7 @@ def read_count(attributes: Attributes, key: str) -> int:
     if type(value) is not int:
         value = _whole(value, key)
     if not 0 <= value <= TOKENS_MAX:
-        raise UnreadableRecordError("bad_count", f"{key}: {value} is negative or above {TOKENS_MAX}")
+        raise UnreadableRecordError(Reason.BAD_COUNT, f"{key}: {value} is negative or above {TOKENS_MAX}")
     return value
 
 
@@ -70,14 +71,14 @@ def read_point_count(value: Scalar, key: str) -> int:
     """Read the count that a data point holds."""
     count = value if type(value) is int else _whole(value, key)
     if not 0 <= count < 2**63:
-        raise UnreadableRecordError("bad_count", f"{key}: {count} is negative or beyond 64 bits")
+        raise UnreadableRecordError(Reason.BAD_COUNT, f"{key}: {count} is negative or beyond 64 bits")
     return count
 
 
 def read_nanoseconds(seconds: float | int, key: str) -> int:
     """Read a duration in seconds as the nearest nanoseconds; decimal, as the sender wrote it."""
     if not 0 <= seconds < SECONDS_MAX:
-        raise UnreadableRecordError("bad_count", f"{key}: {seconds} s is negative or above {SECONDS_MAX}")
+        raise UnreadableRecordError(Reason.BAD_COUNT, f"{key}: {seconds} s is negative or above {SECONDS_MAX}")
     return round(Decimal(repr(seconds)) * NANO_PER_SECOND)
 
 
@@ -88,7 +89,7 @@ def _whole(value: Scalar, key: str) -> int:
         case str() if value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
             return int(value)
         case _:
-            raise UnreadableRecordError("bad_count", f"{key}: {value!r} is not a whole number")
+            raise UnreadableRecordError(Reason.BAD_COUNT, f"{key}: {value!r} is not a whole number")
 
 
 def read_text(attributes: Attributes, key: str) -> str:

@@ -65,6 +65,7 @@ class In(StrEnum):
     SOURCE = "source"
     SPEED = "speed"
     START_TYPE = "start_type"
+    TENANT = "spanledger.tenant"
     TOOL_NAME = "tool_name"
     TYPE = "type"
     USER_ACCOUNT_UUID = "user.account_uuid"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from spanledger.core.reasons import Reason
 from spanledger.core.semconv import Metric
 
 
@@ -234,7 +235,7 @@ class ActivityPoint:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A record that could not be read: it alone is refused. `reason` is bounded, `detail` is for people."""
+    """A record that could not be read: it alone is refused. `detail` is for people."""
 
-    reason: str
+    reason: Reason
     detail: str

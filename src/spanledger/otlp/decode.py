@@ -7,17 +7,17 @@ quoted text cannot forge a cost.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.internal import api_implementation
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric, NumberDataPoint, Sum
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 
 from spanledger.core.batch import Attributes, Batch, LogData, PointData, Scalar, SpanData
 from spanledger.core.errors import ConfigError, PermanentError
+from spanledger.core.reasons import Reason
 from spanledger.core.semconv import (
     BODY_API_REQUEST,
     EVENT_API_REQUEST,
@@ -28,7 +28,8 @@ from spanledger.core.semconv import (
     In,
 )
 from spanledger.core.usage import Problem, Signal, Temporality
-from spanledger.otlp.views import FrameView, LogRecordView, ResourceView, SpanNameView, SpanView
+from spanledger.otlp.frame import Group, metric_parts, read_frame
+from spanledger.otlp.views import LogRecordView, MetricNameView, MetricView, ResourceView, SpanNameView, SpanView
 
 _LLM_REQUEST = SPAN_LLM_REQUEST.encode()
 _INTERACTION = SPAN_INTERACTION.encode()
@@ -62,20 +63,25 @@ def decode(signal: Signal, body: bytes) -> Batch:
     Raises:
         PermanentError: the body is not a request of this signal; says where it stops making sense.
     """
+    return decode_groups(signal, read_frame(signal, body))
+
+
+def decode_groups(signal: Signal, groups: Sequence[Group]) -> Batch:
+    """Read the candidates of a request whose frame was read already; see `decode`."""
     match signal:
         case Signal.TRACES:
-            return _traces(body)
+            return _traces(groups)
         case Signal.LOGS:
-            return _logs(body)
+            return _logs(groups)
         case Signal.METRICS:
-            return _metrics(body)
+            return _metrics(groups)
 
 
-def _traces(body: bytes) -> Batch:
+def _traces(groups: Sequence[Group]) -> Batch:
     found: dict[bytes, list[tuple[int, SpanData]]] = {name: [] for name in _WAITING_SPANS}
     problems: list[Problem] = []
     waits, count = False, 0
-    for place, resource, item in _items(Signal.TRACES, body, _WAITING_SPANS):
+    for place, resource, item in _items(Signal.TRACES, groups, _WAITING_SPANS):
         count = place + 1
         name = b"" if item is None else _span_name(item)
         if item is None or name not in found:
@@ -85,7 +91,7 @@ def _traces(body: bytes) -> Batch:
             found[name].append((place, _span(resource, SpanView.FromString(item))))
         except (DecodeError, UnicodeDecodeError, struct.error) as error:
             if name == _LLM_REQUEST:  # a turn that cannot be read goes on without its sum
-                problems.append(Problem("unreadable_span", f"span {place + 1} of the request: {error}"))
+                problems.append(Problem(Reason.UNREADABLE_SPAN, f"span {place + 1} of the request: {error}"))
     calls, turns = found[_LLM_REQUEST], found[_INTERACTION]
     return Batch(
         Signal.TRACES,
@@ -99,19 +105,19 @@ def _traces(body: bytes) -> Batch:
     )
 
 
-def _logs(body: bytes) -> Batch:
+def _logs(groups: Sequence[Group]) -> Batch:
     logs: list[LogData] = []
     places: list[int] = []
     problems: list[Problem] = []
     count = 0
-    for place, resource, item in _items(Signal.LOGS, body, (_API_REQUEST,)):
+    for place, resource, item in _items(Signal.LOGS, groups, (_API_REQUEST,)):
         count = place + 1
         if item is None:
             continue
         try:
             log = _log(resource, LogRecordView.FromString(item))
         except (DecodeError, UnicodeDecodeError, struct.error) as error:
-            problems.append(Problem("unreadable_log_record", f"log record {place + 1} of the request: {error}"))
+            problems.append(Problem(Reason.UNREADABLE_LOG_RECORD, f"log record {place + 1} of the request: {error}"))
             continue
         if log is not None:
             logs.append(log)
@@ -119,29 +125,21 @@ def _logs(body: bytes) -> Batch:
     return Batch(Signal.LOGS, count, tuple(places), logs=tuple(logs), problems=tuple(problems))
 
 
-def _items(signal: Signal, body: bytes, needles: tuple[bytes, ...]) -> Iterator[tuple[int, Attributes, bytes | None]]:
+def _items(
+    signal: Signal, groups: Sequence[Group], needles: tuple[bytes, ...]
+) -> Iterator[tuple[int, Attributes, bytes | None]]:
     """Place, resource and bytes of every record; None for the bytes of one that holds no needle."""
-    frame = _parse(FrameView, signal, body)
-    wanted = any(needle in body for needle in needles)
     place = 0
-    for group in frame.groups:
+    for group in groups:
         resource: Attributes | None = None
-        for scope in group.scopes:
-            for item in scope.items:
-                if wanted and any(needle in item for needle in needles):
-                    if resource is None:
-                        resource = _resource(signal, group.resource)
-                    yield place, resource, item
-                else:
-                    yield place, {}, None
-                place += 1
-
-
-def _parse(view: Any, signal: Signal, body: bytes) -> Any:  # noqa: ANN401 - generated message classes
-    try:
-        return view.FromString(body)
-    except DecodeError as error:
-        raise PermanentError(f"the body is not a protobuf export request for {signal}: {error}") from None
+        for item in group.records:
+            if any(needle in item for needle in needles):
+                if resource is None:
+                    resource = _resource(signal, group.resource)
+                yield place, resource, item
+            else:
+                yield place, {}, None
+            place += 1
 
 
 def _resource(signal: Signal, body: bytes) -> Attributes:
@@ -235,39 +233,51 @@ def _any_value(value: AnyValue) -> Scalar | None:
             return None
 
 
-def _metrics(body: bytes) -> Batch:
-    request: ExportMetricsServiceRequest = _parse(ExportMetricsServiceRequest, Signal.METRICS, body)
+def _metrics(groups: Sequence[Group]) -> Batch:
     points: list[PointData] = []
     problems: list[Problem] = []
     count = 0
-    for group in request.resource_metrics:
-        resource = _key_values(group.resource.attributes)
-        for scope in group.scope_metrics:
-            for metric in scope.metrics:
-                count += _point_count(metric)
-                if metric.name in READ_METRICS and metric.WhichOneof("data") == "sum":
-                    _sort_points(_points(metric.name, metric.sum, resource), points, problems)
+    for group in groups:
+        resource: Attributes | None = None
+        for metric in group.records:
+            count += len(metric_parts(metric).points)
+            name = _metric_name(metric)
+            if name not in READ_METRICS:
+                continue
+            if resource is None:
+                resource = _resource(Signal.METRICS, group.resource)
+            try:
+                _sort_points(_points(name, MetricView.FromString(metric), resource), points, problems)
+            except (DecodeError, UnicodeDecodeError, struct.error) as error:
+                problems.append(Problem(Reason.BAD_POINT, f"{name}: {error}"))
     return Batch(Signal.METRICS, count, points=tuple(points), problems=tuple(problems))
 
 
-def _point_count(metric: Metric) -> int:
-    kind = metric.WhichOneof("data")
-    return 0 if kind is None else len(getattr(metric, kind).data_points)
+def _metric_name(metric: bytes) -> str:
+    """Name of a metric; empty when it cannot be read, and then it is none of the client's."""
+    try:
+        return str(MetricNameView.FromString(metric).name, "utf-8")
+    except (DecodeError, UnicodeDecodeError):
+        return ""
 
 
-def _points(name: str, total: Sum, resource: Attributes) -> Iterator[PointData | Problem]:
-    temporality = _TEMPORALITIES.get(total.aggregation_temporality)
-    for point in total.data_points:
+def _points(name: str, metric: Any, resource: Attributes) -> Iterator[PointData | Problem]:  # noqa: ANN401 - generated message class
+    if not metric.HasField("sum"):
+        return
+    temporality = _TEMPORALITIES.get(metric.sum.aggregation_temporality)
+    for point in metric.sum.data_points:
         value = _point_value(point)
         if point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK:
             continue  # says itself that it holds nothing
         if temporality is None or value is None:
-            yield Problem("bad_point", f"{name}: a data point without {'value' if value is None else 'temporality'}")
+            yield Problem(
+                Reason.BAD_POINT, f"{name}: a data point without {'value' if value is None else 'temporality'}"
+            )
             continue
         yield PointData(
             metric=name,
             resource=resource,
-            attributes=_key_values(point.attributes),
+            attributes=_scalars(point.attributes),
             start_unix_nano=point.start_time_unix_nano,
             time_unix_nano=point.time_unix_nano,
             temporality=temporality,
@@ -284,15 +294,11 @@ def _sort_points(found: Iterable[PointData | Problem], points: list[PointData], 
                 problems.append(item)
 
 
-def _point_value(point: NumberDataPoint) -> float | int | None:
+def _point_value(point: Any) -> float | int | None:  # noqa: ANN401 - generated message class
     match point.WhichOneof("value"):
         case "as_double":
-            return point.as_double
+            return float(point.as_double)
         case "as_int":
-            return point.as_int
+            return int(point.as_int)
         case _:
             return None
-
-
-def _key_values(attributes: Iterable[KeyValue]) -> dict[str, Scalar]:
-    return {pair.key: value for pair in attributes if (value := _any_value(pair.value)) is not None}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from spanledger.core.errors import PermanentError
+from spanledger.core.limits import DEFAULT_LIMITS, ContentLimits
+from spanledger.core.reasons import Reason
 from spanledger.core.usage import Problem, Signal
 
 _REQUESTS: dict[Signal, type[Message]] = {
@@ -34,7 +37,13 @@ _HEX_FIELDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 _RECORD_FIELDS = frozenset({"spans", "log_records", "metrics"})
 """Repeated fields whose elements are records: a bad one is refused alone."""
 
-_DEPTH_MAX = 64
+_DEPTH_MAX = 100
+"""Messages inside one another that a reader of protobuf takes; `otlp/screen.py` looks at each record more closely."""
+
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_VALUE_MARKS = (b"{", b"[", b",")
+"""One of these begins, or follows, every value but the first of a JSON text."""
+
 _INTEGER_BITS = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31),
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32),
@@ -68,14 +77,16 @@ class Converted:
     problems: tuple[Problem, ...]
 
 
-def to_protobuf(signal: Signal, body: bytes) -> Converted:
+def to_protobuf(signal: Signal, body: bytes, limits: ContentLimits = DEFAULT_LIMITS) -> Converted:
     """Convert an OTLP/JSON request body. A span, log record or metric that cannot be read is refused alone.
 
     Raises:
-        PermanentError: the body is not a JSON object or its frame cannot be read; names the place.
+        PermanentError: the body is not a JSON object or its frame cannot be read, names the place; or it holds more
+            values than the limits.
     """
     if not body.strip():
         return Converted(b"", ())
+    _require_few_values(body, limits.max_json_values)
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -89,6 +100,18 @@ def to_protobuf(signal: Signal, body: bytes) -> Converted:
     except _BadValueError as error:
         raise PermanentError(str(error)) from None
     return Converted(request.SerializeToString(), tuple(reader.problems))
+
+
+def _require_few_values(body: bytes, max_values: int) -> None:
+    """Refuse a body whose objects, arrays and elements are too many, before a parser makes something of each."""
+    if len(body) <= max_values or _marks(body) <= max_values:
+        return
+    if _marks(_TEXT.sub(b"", body)) > max_values:  # what stands inside texts is no value
+        raise PermanentError(f"the body has more than {max_values} values", Reason.TOO_MANY_JSON_VALUES)
+
+
+def _marks(body: bytes) -> int:
+    return sum(body.count(mark) for mark in _VALUE_MARKS)
 
 
 class _Reader:
@@ -141,7 +164,7 @@ class _Reader:
                 error.path.append(f"[{place}]")
                 if field.name not in _RECORD_FIELDS:
                     raise
-                self.problems.append(Problem("unreadable_json", f"{field.json_name}{error}"))
+                self.problems.append(Problem(Reason.UNREADABLE_JSON, f"{field.json_name}{error}"))
 
     def _fields_of(self, message: Message) -> dict[str, FieldDescriptor]:
         """Fields of a message by both of their names."""

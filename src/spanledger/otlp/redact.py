@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from spanledger.core.errors import PermanentError
+from spanledger.core.reasons import Reason
 from spanledger.core.redaction import Action, Redaction, RedactionRule
 from spanledger.core.usage import Problem, Signal
 from spanledger.otlp.wire import LENGTH_DELIMITED, WireField, fields, sized, varint
@@ -93,7 +94,9 @@ class _Walk:
                 try:
                     return self.message(inner, tree)
                 except PermanentError as error:
-                    self.problems.append(Problem("bad_record", f"left out, for it cannot be redacted: {error}"))
+                    self.problems.append(
+                        Problem(Reason.UNREADABLE_RECORD, f"left out, for it cannot be redacted: {error}")
+                    )
                     return None
             case _:
                 return self.message(inner, below)

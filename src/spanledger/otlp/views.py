@@ -1,8 +1,8 @@
 """Private views of OTLP messages, in which all that is not needed stays opaque bytes.
 
-Traces and logs have the same framing (resource 1, scope groups 2, records 2), so one frame serves both. Attributes are
-declared as `map<string, bytes>`: the same bytes on the wire as `repeated KeyValue`, looked up in C. A key that comes
-twice has its last value. The layout is opentelemetry-proto 1.x; a field number never changes its meaning.
+Attributes are declared as `map<string, bytes>`: the same bytes on the wire as `repeated KeyValue`, looked up in C. A
+key that comes twice has its last value. The layout is opentelemetry-proto 1.x; a field number never changes its
+meaning.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "spanledger.view"
-
-FRAME_GROUPS, FRAME_SCOPES, FRAME_ITEMS = 1, 2, 2
-"""Field numbers from a request down to its records: resource groups, scope groups, records."""
 
 
 def _field(
@@ -36,13 +33,6 @@ def _attributes(message: descriptor_pb2.DescriptorProto, number: int) -> None:
 
 def _file() -> descriptor_pb2.FileDescriptorProto:
     file = descriptor_pb2.FileDescriptorProto(name="spanledger/view.proto", package=_PACKAGE, syntax="proto3")
-    frame = file.message_type.add(name="Frame")
-    frame.field.append(_field("groups", FRAME_GROUPS, _Field.TYPE_MESSAGE, repeated=True, of="Group"))
-    group = file.message_type.add(name="Group")
-    group.field.append(_field("resource", 1, _Field.TYPE_BYTES))
-    group.field.append(_field("scopes", FRAME_SCOPES, _Field.TYPE_MESSAGE, repeated=True, of="Scope"))
-    scope = file.message_type.add(name="Scope")
-    scope.field.append(_field("items", FRAME_ITEMS, _Field.TYPE_BYTES, repeated=True))
     _attributes(file.message_type.add(name="Resource"), 1)
     name = file.message_type.add(name="SpanName")
     name.field.append(_field("name", 5, _Field.TYPE_BYTES))
@@ -58,19 +48,42 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     log.field.append(_field("time_unix_nano", 1, _Field.TYPE_FIXED64))
     log.field.append(_field("observed_time_unix_nano", 11, _Field.TYPE_FIXED64))
     _attributes(log, 6)
+    _metric(file)
     return file
+
+
+def _metric(file: descriptor_pb2.FileDescriptorProto) -> None:
+    """Metrics as far as sums of numbers go; exemplars and other kinds stay bytes."""
+    name = file.message_type.add(name="MetricName")
+    name.field.append(_field("name", 1, _Field.TYPE_BYTES))
+    metric = file.message_type.add(name="Metric")
+    metric.field.append(_field("sum", 7, _Field.TYPE_MESSAGE, of="Sum"))
+    total = file.message_type.add(name="Sum")
+    total.field.append(_field("data_points", 1, _Field.TYPE_MESSAGE, repeated=True, of="Point"))
+    total.field.append(_field("aggregation_temporality", 2, _Field.TYPE_INT32))
+    point = file.message_type.add(name="Point")
+    point.field.append(_field("start_time_unix_nano", 2, _Field.TYPE_FIXED64))
+    point.field.append(_field("time_unix_nano", 3, _Field.TYPE_FIXED64))
+    point.field.append(_field("flags", 8, _Field.TYPE_UINT32))
+    point.oneof_decl.add(name="value")
+    for label, number, kind in (("as_double", 4, _Field.TYPE_DOUBLE), ("as_int", 6, _Field.TYPE_SFIXED64)):
+        value = _field(label, number, kind)
+        value.oneof_index = 0
+        point.field.append(value)
+    _attributes(point, 7)
 
 
 def _classes() -> dict[str, Any]:
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(_file().SerializeToString())
-    names = ("Frame", "Resource", "SpanName", "Span", "LogRecord")
+    names = ("Resource", "SpanName", "Span", "LogRecord", "MetricName", "Metric")
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in names}
 
 
 _CLASSES = _classes()
-FrameView: Any = _CLASSES["Frame"]
 ResourceView: Any = _CLASSES["Resource"]
 SpanNameView: Any = _CLASSES["SpanName"]
 SpanView: Any = _CLASSES["Span"]
 LogRecordView: Any = _CLASSES["LogRecord"]
+MetricNameView: Any = _CLASSES["MetricName"]
+MetricView: Any = _CLASSES["Metric"]

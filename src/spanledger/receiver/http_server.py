@@ -6,31 +6,42 @@ import asyncio
 import logging
 import math
 import socket
-import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
 from spanledger.core.delivery import Consumer, Delivery, Encoding
 from spanledger.core.errors import ConfigError, PermanentError, RetryableError
+from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
+from spanledger.otlp.refusals import refusal_of
 from spanledger.otlp.status import error_status, response
+from spanledger.receiver.gate import Gate, Passage, internal_error
+from spanledger.receiver.http_protocol import GuardedProtocol
+from spanledger.receiver.inflating import Inflater
 
 LOGGER = logging.getLogger("spanledger.receiver")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 CONTENT_TYPES = {"application/x-protobuf": Encoding.PROTOBUF, "application/json": Encoding.JSON}
 PATHS = {f"/v1/{signal.value}": signal for signal in Signal}
-INTERNAL_RETRY_SECONDS = 5.0
 _BACKLOG = 2_048
-_GZIP_WINDOW, _DEFLATE_WINDOW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
-_RPC_INVALID_ARGUMENT, _RPC_UNAVAILABLE = 3, 14
+_SHOWN_CHARACTERS = 60
+"""How much of what a sender wrote is repeated to it."""
+
+_EXTRA_HEADERS: dict[Reason, Headers] = {
+    Reason.METHOD_NOT_ALLOWED: ((b"allow", b"POST"),),
+    Reason.UNAUTHENTICATED: ((b"www-authenticate", b"Bearer"),),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +49,7 @@ class _Answer:
     status: HTTPStatus
     encoding: Encoding
     body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-class _RefusedError(Exception):
-    """A request that is answered with an error before it reaches the consumer."""
-
-    def __init__(self, status: HTTPStatus, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        self.status = status
-        self.headers = headers
-        super().__init__(message)
+    headers: Headers = ()
 
 
 class _DisconnectedError(Exception):
@@ -57,22 +59,28 @@ class _DisconnectedError(Exception):
 class HttpReceiver:
     """An HTTP server for OTLP. Port 0 takes a free one."""
 
-    def __init__(self, consumer: Consumer, endpoint: str, *, max_request_bytes: int) -> None:
+    def __init__(self, consumer: Consumer, gate: Gate, tls: ssl.SSLContext | None = None) -> None:
         self._consumer = consumer
-        self._endpoint = endpoint
-        self._max_request_bytes = max_request_bytes
+        self._gate = gate
+        self._endpoint = gate.limits.http.endpoint
+        self._tls = tls
+        # The time that an idle connection is kept is told to senders: one that sends just when we close would have to
+        # send again, and not every client does.
+        keep_alive = f"timeout={max(1, int(gate.limits.idle_timeout_seconds))}"
         config = uvicorn.Config(
             self._application,
             interface="asgi3",
-            http="httptools",
+            http=cast(type[asyncio.Protocol], partial(GuardedProtocol, gate=gate)),
             ws="none",
             proxy_headers=False,
             lifespan="off",
             log_config=None,
-            log_level="warning",
+            log_level="error",
             access_log=False,
             server_header=False,
+            headers=[("keep-alive", keep_alive)],
             backlog=_BACKLOG,
+            timeout_keep_alive=math.ceil(gate.limits.idle_timeout_seconds) + 1,
         )
         self._server = uvicorn.Server(config)
         self._socket: socket.socket | None = None
@@ -93,6 +101,7 @@ class HttpReceiver:
         # The server's own `serve` would take over the process's signal handlers; the service has its own.
         config = self._server.config
         config.load()
+        config.ssl = self._tls
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[self._socket])
         self._serving = asyncio.create_task(self._server.main_loop())
@@ -122,22 +131,48 @@ class HttpReceiver:
         media_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
         encoding = CONTENT_TYPES.get(media_type, Encoding.PROTOBUF)
         try:
-            signal = _route(scope, media_type)
-            body = await _body(receive, headers.get(b"content-encoding", ""), self._max_request_bytes)
-            receipt = await self._consumer.consume(Delivery(signal, encoding, body))
-        except _RefusedError as error:
-            return _refusal(error.status, _RPC_INVALID_ARGUMENT, str(error), encoding, error.headers)
-        except PermanentError as error:
-            return _refusal(HTTPStatus.BAD_REQUEST, _RPC_INVALID_ARGUMENT, str(error), encoding)
-        except RetryableError as error:
-            return _later(str(error), error.retry_after_seconds, encoding)
+            with self._gate.enter(headers.get(b"authorization")) as passage:
+                signal = _route(scope, media_type, self._gate.limits.max_header_bytes)
+                body = await self._body(receive, headers, passage)
+                receipt = await self._consumer.consume(Delivery(signal, encoding, body, passage.tenant))
+        except (PermanentError, RetryableError) as error:
+            # Answered here and not kept: an error that its own frame keeps would keep the body too.
+            return self._refused(error, encoding)
         except _DisconnectedError:
             raise
         except Exception:
             # A fault of ours must not make the sender drop its data: 503 is retried, 500 is not.
             LOGGER.exception("a request to %s failed", scope["path"])
-            return _later("internal error", INTERNAL_RETRY_SECONDS, encoding)
+            return self._refused(internal_error(), encoding)
         return _Answer(HTTPStatus.OK, encoding, response(signal, receipt, encoding))
+
+    def _refused(self, error: PermanentError | RetryableError, encoding: Encoding) -> _Answer:
+        self._gate.refused(error.reason)
+        return _refusal(error, encoding)
+
+    async def _body(self, receive: Receive, headers: Mapping[bytes, str], passage: Passage) -> bytes:
+        """Read and decompress a body, never more of it than the limits."""
+        limits = self._gate.limits
+        content_encoding = headers.get(b"content-encoding", "").strip().lower()
+        inflater = None if content_encoding in ("", "identity") else Inflater(content_encoding, limits)
+        chunks: list[bytes] = []
+        _require_size(int(headers.get(b"content-length", "0")), limits.max_request_bytes)
+        received, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _DisconnectedError
+            chunk = message.get("body", b"")
+            more = message.get("more_body", False)
+            received += len(chunk)
+            _require_size(received, limits.max_request_bytes)
+            if inflater is not None:
+                chunk = inflater.feed(chunk)
+            passage.hold(len(chunk))
+            chunks.append(chunk)
+        if inflater is not None:
+            inflater.finish()
+        return b"".join(chunks)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -156,84 +191,39 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _route(scope: Message, media_type: str) -> Signal:
+def _route(scope: Message, media_type: str, max_header_bytes: int) -> Signal:
     """Signal of a request; refuses what is not an OTLP export."""
+    line_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+    if line_bytes + sum(len(name) + len(value) for name, value in scope["headers"]) > max_header_bytes:
+        raise PermanentError("request line and headers are too large", Reason.HEADERS_TOO_LARGE)
     signal = PATHS.get(scope["path"])
     if signal is None:
-        raise _RefusedError(HTTPStatus.NOT_FOUND, f"no such path {scope['path']!r}; OTLP has {', '.join(PATHS)}")
+        path = scope["path"][:_SHOWN_CHARACTERS]
+        raise PermanentError(f"no such path {path!r}; OTLP has {', '.join(PATHS)}", Reason.NO_SUCH_PATH)
     if scope["method"] != "POST":
-        raise _RefusedError(
-            HTTPStatus.METHOD_NOT_ALLOWED, f"{scope['method']} is not allowed; send POST", ((b"allow", b"POST"),)
-        )
+        raise PermanentError(f"{scope['method']} is not allowed; send POST", Reason.METHOD_NOT_ALLOWED)
     if media_type not in CONTENT_TYPES:
-        raise _RefusedError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"content type {media_type or '(none)'!r} is not supported; send {' or '.join(CONTENT_TYPES)}",
+        shown = media_type[:_SHOWN_CHARACTERS] or "(none)"
+        raise PermanentError(
+            f"content type {shown!r} is not supported; send {' or '.join(CONTENT_TYPES)}",
+            Reason.UNSUPPORTED_CONTENT_TYPE,
         )
     return signal
 
 
-async def _body(receive: Receive, content_encoding: str, max_bytes: int) -> bytes:
-    """Read and inflate a body, never more of it than the limit."""
-    inflate = _inflater(content_encoding.strip().lower())
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _DisconnectedError
-        chunk = message.get("body", b"")
-        if inflate is not None and chunk:
-            chunk = _inflated(inflate, chunk, max_bytes - size + 1)
-        size += len(chunk)
-        if size > max_bytes or (inflate is not None and inflate.unconsumed_tail):
-            raise _RefusedError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {max_bytes} bytes (max_request_bytes)"
-            )
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            break
-    if inflate is not None and size and not inflate.eof:
-        raise _RefusedError(HTTPStatus.BAD_REQUEST, "the compressed body ends too early")
-    return b"".join(chunks)
+def _require_size(size_bytes: int, max_bytes: int) -> None:
+    if size_bytes > max_bytes:
+        raise PermanentError(f"the body is larger than {max_bytes} bytes", Reason.BODY_TOO_LARGE)
 
 
-def _inflater(content_encoding: str) -> zlib._Decompress | None:
-    match content_encoding:
-        case "" | "identity":
-            return None
-        case "gzip" | "x-gzip":
-            return zlib.decompressobj(_GZIP_WINDOW)
-        case "deflate":
-            return zlib.decompressobj(_DEFLATE_WINDOW)
-        case other:
-            raise _RefusedError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content encoding {other!r} is not supported; send gzip or none"
-            )
-
-
-def _inflated(inflate: zlib._Decompress, chunk: bytes, max_bytes: int) -> bytes:
-    try:
-        return inflate.decompress(chunk, max_bytes)
-    except zlib.error as error:
-        raise _RefusedError(HTTPStatus.BAD_REQUEST, f"the compressed body cannot be read: {error}") from None
-
-
-def _refusal(
-    status: HTTPStatus,
-    code: int,
-    message: str,
-    encoding: Encoding,
-    headers: tuple[tuple[bytes, bytes], ...] = (),
-) -> _Answer:
-    body = error_status(code, message, retry_after_seconds=None, encoding=encoding)
-    return _Answer(status, encoding, body, headers)
-
-
-def _later(message: str, retry_after_seconds: float, encoding: Encoding) -> _Answer:
-    body = error_status(_RPC_UNAVAILABLE, message, retry_after_seconds=retry_after_seconds, encoding=encoding)
-    retry_after = str(math.ceil(retry_after_seconds)).encode()
-    return _Answer(HTTPStatus.SERVICE_UNAVAILABLE, encoding, body, ((b"retry-after", retry_after),))
+def _refusal(refused: PermanentError | RetryableError, encoding: Encoding) -> _Answer:
+    how = refusal_of(refused.reason)
+    delay = refused.retry_after_seconds if isinstance(refused, RetryableError) else None
+    body = error_status(how.rpc_code, str(refused), retry_after_seconds=delay, encoding=encoding)
+    headers = _EXTRA_HEADERS.get(refused.reason, ())
+    if delay is not None:
+        headers = (*headers, (b"retry-after", str(math.ceil(delay)).encode()))
+    return _Answer(how.http_status, encoding, body, headers)
 
 
 def _headers(answer: _Answer) -> list[tuple[bytes, bytes]]:

@@ -1,6 +1,6 @@
 """The pipeline: what happens to a delivery, in order. Synchronous; `worker` runs it on one thread, `replay` by hand.
 
-prepare   decode and meter                              (no ledger, any thread)
+prepare   limits, decode and meter                      (no ledger, any thread)
 accept    evidence -> settle -> post -> outbox          (one transaction for a group of deliveries)
 advance   windows that have closed -> post -> seal      (one transaction)
 export    postings -> series -> OTLP metrics            (one transaction)
@@ -8,14 +8,18 @@ export    postings -> series -> OTLP metrics            (one transaction)
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spanledger.core.batch import Scalar
 from spanledger.core.delivery import Delivery, Encoding, Receipt, Route
 from spanledger.core.enrichment import attributes_for
+from spanledger.core.errors import PermanentError
+from spanledger.core.limits import DEFAULT_LIMITS
 from spanledger.core.metering import Meter
 from spanledger.core.posting import Charge, Latest, reconcile
+from spanledger.core.reasons import Reason
 from spanledger.core.redaction import Redaction
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for, settle
 from spanledger.core.signals import signal_key, told_by
@@ -24,12 +28,17 @@ from spanledger.core.turn import Turn
 from spanledger.core.usage import ActivityPoint, ControlPoint, Problem, Signal, UsageRecord
 from spanledger.core.views import series_increments
 from spanledger.ledger.ledger import Ledger
-from spanledger.otlp.decode import decode
+from spanledger.otlp.decode import decode_groups
 from spanledger.otlp.enrich import enrich
+from spanledger.otlp.frame import Group, read_frame
 from spanledger.otlp.otlp_json import to_protobuf
 from spanledger.otlp.redact import redact
+from spanledger.otlp.screen import Screener
 from spanledger.service.reconciliation import Reconciler
 from spanledger.service.turns import turn_sum
+
+_TOLD_MAX = 5
+"""Problems that an answer tells of."""
 
 _STEP_MAX = 1_000
 """Buckets or payloads that one transaction of `advance` takes, so that deliveries need not wait long."""
@@ -77,12 +86,13 @@ class Accepted:
     """What became of a group of deliveries.
 
     `duplicates` are usage records that were there already; `not_forwarded` are payloads that a destination will not
-    get, for its part of the outbox is full.
+    get, for its part of the outbox is full; `rejected` counts the records that were refused alone.
     """
 
     receipts: tuple[Receipt, ...]
     duplicates: int
     not_forwarded: int = 0
+    rejected: Mapping[Reason, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +106,48 @@ class _Settled:
         return self.charges.get(self.calls.get(record.identity, ""))
 
 
-def prepare(delivery: Delivery, meter: Meter, redaction: Redaction | None = None) -> Prepared:
-    """Redact, decode and meter a delivery: nothing after this has seen what a rule drops.
+DEFAULT_SCREENER = Screener(DEFAULT_LIMITS)
+
+
+def prepare(
+    delivery: Delivery,
+    meter: Meter,
+    redaction: Redaction | None = None,
+    screener: Screener = DEFAULT_SCREENER,
+) -> Prepared:
+    """Hold a delivery against the limits, redact, decode and meter it: nothing after this has seen what a rule drops.
 
     Raises:
-        PermanentError: the body cannot be read.
+        PermanentError: the body cannot be read, is over a limit, or no record of it is left.
     """
-    body: bytes = delivery.body
-    problems: tuple[Problem, ...] = ()
+    signal, body = delivery.signal, delivery.body
+    unreadable: tuple[Problem, ...] = ()
     if delivery.encoding is Encoding.JSON:
-        converted = to_protobuf(delivery.signal, body)
-        body, problems = converted.body, converted.problems
-    if redaction is not None:
-        redacted = redact(delivery.signal, body, redaction)
-        body, problems = redacted.body, (*problems, *redacted.problems)
-    batch = decode(delivery.signal, body)
+        converted = to_protobuf(signal, body, screener.limits)
+        body, unreadable = converted.body, converted.problems
+    screened = screener.screen(signal, body)
+    refused = (*unreadable, *screened.problems)
+    if refused and not screened.records:
+        raise PermanentError(f"no record is left: {_told(refused)}", refused[0].reason)
+    if redaction is None:
+        return _prepared(signal, screened.body, screened.groups, meter, refused)
+    redacted = redact(signal, screened.body, redaction)
+    groups = read_frame(signal, redacted.body)
+    return _prepared(signal, redacted.body, groups, meter, (*refused, *redacted.problems))
+
+
+def _prepared_again(signal: Signal, body: bytes, meter: Meter) -> Prepared:
+    """Decode and meter a payload that was held against the limits when it came."""
+    return _prepared(signal, body, read_frame(signal, body), meter, ())
+
+
+def _prepared(
+    signal: Signal, body: bytes, groups: Sequence[Group], meter: Meter, refused: tuple[Problem, ...]
+) -> Prepared:
+    batch = decode_groups(signal, groups)
     metered = meter.meter(batch)
     return Prepared(
-        signal=delivery.signal,
+        signal=signal,
         body=body,
         usage=metered.usage,
         places=batch.places,
@@ -121,7 +155,7 @@ def prepare(delivery: Delivery, meter: Meter, redaction: Redaction | None = None
         activity=metered.activity,
         turns=metered.turns,
         turn_places=batch.turn_places,
-        problems=(*problems, *metered.problems),
+        problems=(*refused, *metered.problems),
         waits_for_join=batch.waits_for_join,
     )
 
@@ -166,10 +200,11 @@ class Pipeline:
             self._reconciler.note((s.record for s in fresh), (p for one in group for p in one.points), now_unix_nano)
             told = told_by(evidence, fresh, self._options.policy) | duplicate_tallies(repeated)
             self._tally(group, told, now_unix_nano)
-            dropped = sum(self._put_in_outbox(prepared, settled, now_unix_nano) for prepared in group)
+            not_forwarded = sum(self._put_in_outbox(prepared, settled, now_unix_nano) for prepared in group)
             # Effect 2: COMMIT and its fsync, on leaving this block. A kill before it leaves nothing, as after effect 1;
             # after it the group is booked though no sender knows: one that sends again sends duplicates.
-        return Accepted(tuple(map(_receipt, group)), len(repeated), dropped)
+        rejected = Tally(problem.reason for prepared in group for problem in prepared.problems)
+        return Accepted(tuple(map(_receipt, group)), len(repeated), not_forwarded, rejected)
 
     def advance(self, now_unix_nano: int) -> bool:
         """Post the spans whose window has closed, then seal the payloads that waited. True when there may be more."""
@@ -181,7 +216,7 @@ class Pipeline:
                 return True
             ripe = self._ledger.outbox.ripe(now_unix_nano, _STEP_MAX)
             for payload in ripe:
-                prepared = prepare(Delivery(payload.signal, Encoding.PROTOBUF, payload.body), self._meter)
+                prepared = _prepared_again(payload.signal, payload.body, self._meter)
                 buckets = {record.bucket for record in prepared.usage if record is not None}
                 evidence = self._ledger.evidence.of_buckets(buckets)
                 settled = self._settle(evidence, now_unix_nano, known=frozenset(evidence))
@@ -319,5 +354,10 @@ def _stands(sighting: Sighting, latest: Mapping[str, Latest]) -> bool:
 def _receipt(prepared: Prepared) -> Receipt:
     if not prepared.problems:
         return Receipt()
-    reasons = sorted({f"{problem.reason}: {problem.detail}" for problem in prepared.problems})
-    return Receipt(len(prepared.problems), "; ".join(reasons[:5]))
+    return Receipt(len(prepared.problems), _told(prepared.problems))
+
+
+def _told(problems: Sequence[Problem]) -> str:
+    """A few of the problems, in words."""
+    reasons = sorted({f"{problem.reason}: {problem.detail}" for problem in problems})
+    return "; ".join(reasons[:_TOLD_MAX])

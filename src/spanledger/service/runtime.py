@@ -6,13 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import Random
 
 from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Payload, Receipt
-from spanledger.core.errors import PermanentError
 from spanledger.core.settling import Prices
 from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND, shown_time
 from spanledger.core.usage import Signal
@@ -21,8 +19,7 @@ from spanledger.exporter.forward import Forwarder
 from spanledger.exporter.metrics import MetricsExporter
 from spanledger.exporter.retry import Backoff
 from spanledger.ledger.ledger import Ledger
-from spanledger.receiver.grpc_server import GrpcReceiver
-from spanledger.receiver.http_server import HttpReceiver
+from spanledger.otlp.screen import Screener
 from spanledger.service.assembly import Parts, load_prices
 from spanledger.service.budget_watch import BudgetWatch
 from spanledger.service.destinations import NamedClient
@@ -30,6 +27,7 @@ from spanledger.service.gauges import readers
 from spanledger.service.ledger_watch import LedgerWatch
 from spanledger.service.pipeline import Accepted
 from spanledger.service.price_files import PriceFiles
+from spanledger.service.receivers import Receivers
 from spanledger.service.series_export import SeriesExport
 from spanledger.service.worker import LedgerWorker
 from spanledger.telemetry import Counter, Counters
@@ -37,7 +35,6 @@ from spanledger.telemetry import Counter, Counters
 LOGGER = logging.getLogger("spanledger")
 
 _ADVANCE_PAUSE_MAX_SECONDS = 1.0
-_STOP_GRACE_SECONDS = 5.0
 _RECOVERY_PAUSE_SECONDS = 1.0
 _BUDGET_PAUSE_SECONDS = 15.0
 
@@ -69,6 +66,7 @@ class Service:
             self.watch.failed,
             redaction=parts.redaction,
             wait_max_seconds=settings.ledger.commit_wait_seconds,
+            screener=Screener(settings.receiver.content_limits),
         )
         self._budgets = BudgetWatch(settings, settings.ledger.path)
         self.price_files = PriceFiles(
@@ -100,7 +98,7 @@ class Service:
         self._destinations = tuple(destinations)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._receivers = AsyncExitStack()
+        self._receivers = Receivers(settings.receiver, self, self.counters)
 
     async def start(self) -> Addresses:
         """Start everything, the receivers last.
@@ -114,23 +112,11 @@ class Service:
         self._tasks.append(asyncio.create_task(self._kept_up(self.price_files.run)))
         self._tasks.append(asyncio.create_task(self._watch_budgets()))
         self._tasks.extend(asyncio.create_task(self._kept_up(part.run)) for part in self._senders)
-        receiver = self._settings.receiver
-        grpc = GrpcReceiver(self, receiver.grpc.endpoint, max_request_bytes=receiver.max_request_bytes)
-        http = HttpReceiver(self, receiver.http.endpoint, max_request_bytes=receiver.max_request_bytes)
-        grpc_address = await grpc.start()
-        self._receivers.push_async_callback(grpc.stop, _STOP_GRACE_SECONDS)
-        http_address = await http.start()
-        self._receivers.push_async_callback(http.stop, _STOP_GRACE_SECONDS)
-        return Addresses(grpc_address, http_address)
+        return Addresses(*await self._receivers.start())
 
     async def consume(self, delivery: Delivery) -> Receipt:
         """Make a delivery durable; see `core.delivery.Consumer`."""
-        try:
-            receipt = await self._worker.consume(delivery)
-        except PermanentError:
-            self.counters.add(Counter.BODIES_UNREADABLE)
-            raise
-        self.counters.add(Counter.RECORDS_REJECTED, receipt.rejected)
+        receipt = await self._worker.consume(delivery)
         self._notify()
         return receipt
 
@@ -151,7 +137,7 @@ class Service:
 
     async def stop(self) -> None:
         """Stop receiving, send what is ready, close. What still waits stays in the ledger for the next start."""
-        await self._receivers.aclose()
+        await self._receivers.stop()
         self._stopping.set()
         self._budgets.close()
         self.price_files.stop()
@@ -253,6 +239,8 @@ class Service:
         self.watch.succeeded()
         self.counters.add(Counter.DUPLICATES, accepted.duplicates)
         self.counters.add(Counter.PAYLOADS_NOT_FORWARDED, accepted.not_forwarded)
+        for reason, count in accepted.rejected.items():
+            self.counters.add(Counter.DROPPED, count, reason=reason)
 
     def _notify(self) -> None:
         for forwarder in self._forwarders:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from spanledger.config.receivers import Grpc, Http, Receiver
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import SpanledgerError
 from spanledger.core.money import picousd_of_double
@@ -15,8 +16,10 @@ from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Signal
 from spanledger.otlp.encode import SumPoint, decode_sums
 from spanledger.otlp.otlp_json import to_protobuf
+from spanledger.receiver.gate import Gate
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
+from spanledger.telemetry import Counters
 
 MAX_REQUEST_BYTES = 64 * 2**20
 _GRACE_SECONDS = 1.0
@@ -36,8 +39,11 @@ class OtlpSink:
 
     async def start(self) -> None:
         """Listen on free ports of localhost."""
-        self._grpc = GrpcReceiver(self, "127.0.0.1:0", max_request_bytes=MAX_REQUEST_BYTES)
-        self._http = HttpReceiver(self, "127.0.0.1:0", max_request_bytes=MAX_REQUEST_BYTES)
+        here = "127.0.0.1:0"
+        settings = Receiver(grpc=Grpc(endpoint=here), http=Http(endpoint=here), max_request_bytes=MAX_REQUEST_BYTES)
+        gate = Gate(settings, Counters())
+        self._grpc = GrpcReceiver(self, gate)
+        self._http = HttpReceiver(self, gate)
         self.grpc_endpoint = f"http://{await self._grpc.start()}"
         self.http_endpoint = f"http://{await self._http.start()}"
 

@@ -14,7 +14,8 @@ from spanledger.core.errors import RetryableError
 from spanledger.core.metering import Meter
 from spanledger.core.redaction import Redaction
 from spanledger.ledger.faults import fault_of
-from spanledger.service.pipeline import Accepted, Pipeline, Prepared, prepare
+from spanledger.otlp.screen import Screener
+from spanledger.service.pipeline import DEFAULT_SCREENER, Accepted, Pipeline, Prepared, prepare
 
 T = TypeVar("T")
 
@@ -57,10 +58,12 @@ class LedgerWorker:
         *,
         redaction: Redaction | None = None,
         wait_max_seconds: float | None = None,
+        screener: Screener = DEFAULT_SCREENER,
     ) -> None:
         self._pipeline = pipeline
         self._redaction = redaction
         self._meter = meter
+        self._screener = screener
         self._wait_max_seconds = wait_max_seconds
         self._clock = clock
         self._on_accepted = on_accepted
@@ -72,7 +75,7 @@ class LedgerWorker:
 
     async def consume(self, delivery: Delivery) -> Receipt:
         """Make a delivery durable; see `core.delivery.Consumer`."""
-        prepared = prepare(delivery, self._meter, self._redaction)
+        prepared = prepare(delivery, self._meter, self._redaction, self._screener)
         done: asyncio.Future[Receipt] = self._loop.create_future()
         self._queue.put(_Booking(prepared, done))
         # Effect 3: the answer. A kill before it leaves the delivery booked or not, as of effect 2.

@@ -139,5 +139,5 @@ def test_a_record_that_cannot_be_read_is_left_out_alone() -> None:
     body = good + b"\x0a" + bytes([len(group)]) + group
     redacted = redact(Signal.LOGS, body, DROP)
     assert SECRET.encode() not in redacted.body
-    assert [problem.reason for problem in redacted.problems] == ["bad_record"]
+    assert [problem.reason for problem in redacted.problems] == ["unreadable_record"]
     assert len(ExportLogsServiceRequest.FromString(redacted.body).resource_logs[0].scope_logs[0].log_records) == 1

@@ -1,0 +1,122 @@
+"""TLS of the receivers, from files that may change while the service runs: certificates are renewed."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from spanledger.config.receivers import ReceiverTls
+from spanledger.core.errors import ConfigError
+
+LOGGER = logging.getLogger("spanledger.receiver")
+
+_State = tuple[tuple[int, int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What the files held when they were read: for HTTP a context, for gRPC their bytes."""
+
+    context: ssl.SSLContext
+    grpc: grpc.ServerCertificateConfiguration
+
+
+class ServerTls:
+    """Certificate, key and client CA of both receivers. Each handshake takes what the files hold then.
+
+    Files that have become unusable are told once, and what they held before is used on.
+    """
+
+    def __init__(self, settings: ReceiverTls) -> None:
+        """Read the files for the first time.
+
+        Raises:
+            ConfigError: one cannot be used; names its key and file.
+        """
+        named = {
+            "cert_file": settings.cert_file,
+            "key_file": settings.key_file,
+            "client_ca_file": settings.client_ca_file,
+        }
+        self._files = {key: file for key, file in named.items() if file is not None}
+        self._seen = self._state()
+        self._loaded = self._load()
+
+    def context(self) -> ssl.SSLContext:
+        """Context for a listening socket."""
+        context = self._loaded.context
+        context.sni_callback = self._swap
+        return context
+
+    def grpc_credentials(self) -> grpc.ServerCredentials:
+        """Credentials for a gRPC port."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._loaded.grpc,
+            lambda: self._current().grpc,
+            require_client_authentication="client_ca_file" in self._files,
+        )
+
+    def _swap(self, connection: ssl.SSLSocket | ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
+        """Called by OpenSSL when a sender says hello, whether it names a server or not."""
+        connection.context = self._current().context
+
+    def _current(self) -> _Loaded:
+        state = self._state()
+        if state != self._seen:
+            self._seen = state
+            try:
+                self._loaded = self._load()
+            except ConfigError as error:
+                LOGGER.warning("%s; the certificates read before stay in use", "; ".join(error.problems))
+        return self._loaded
+
+    def _load(self) -> _Loaded:
+        problems: list[str] = []
+        content = {key: _read(key, file, problems) for key, file in self._files.items()}
+        if problems:
+            raise ConfigError(problems)
+        chain = (content["key_file"], content["cert_file"])
+        return _Loaded(
+            self._context(), grpc.ssl_server_certificate_configuration([chain], content.get("client_ca_file"))
+        )
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        cert, key, ca = (self._files.get(name) for name in ("cert_file", "key_file", "client_ca_file"))
+        try:
+            context.load_cert_chain(str(cert), str(key))
+        except (ssl.SSLError, OSError):
+            raise ConfigError(
+                [f"receiver.tls: {cert} and {key} are not a certificate (PEM) and its unencrypted key"]
+            ) from None
+        if ca is not None:
+            try:
+                context.load_verify_locations(cafile=str(ca))
+            except (ssl.SSLError, OSError):
+                raise ConfigError([f"receiver.tls.client_ca_file: {ca} holds no certificates (PEM)"]) from None
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def _state(self) -> _State:
+        return tuple(map(_changed, self._files.values()))
+
+
+def _read(key: str, file: Path, problems: list[str]) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        problems.append(f"receiver.tls.{key}: {file} cannot be read: {error.strerror}")
+        return b""
+
+
+def _changed(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,77 @@
+"""Both receivers behind one gate, and the word of warning when strangers can reach them."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from contextlib import AsyncExitStack
+
+from spanledger.config.receivers import Receiver
+from spanledger.core.delivery import Consumer
+from spanledger.receiver.auth import Tokens
+from spanledger.receiver.gate import Gate
+from spanledger.receiver.grpc_server import GrpcReceiver
+from spanledger.receiver.http_server import HttpReceiver
+from spanledger.receiver.tls import ServerTls
+from spanledger.telemetry import Counters
+
+LOGGER = logging.getLogger("spanledger")
+
+_STOP_GRACE_SECONDS = 5.0
+
+
+class Receivers:
+    """The gRPC and the HTTP receiver of a service."""
+
+    def __init__(self, settings: Receiver, consumer: Consumer, counters: Counters) -> None:
+        self._settings = settings
+        self._consumer = consumer
+        self._counters = counters
+        self._running = AsyncExitStack()
+
+    async def start(self) -> tuple[str, str]:
+        """Listen on both addresses and give them as `host:port`, gRPC first.
+
+        Raises:
+            ConfigError: an address cannot be listened on, or a file of tokens or certificates cannot be used.
+        """
+        settings = self._settings
+        tokens = None if settings.auth.tokens_file is None else Tokens(settings.auth.tokens_file)
+        tls = None if settings.tls.cert_file is None else ServerTls(settings.tls)
+        gate = Gate(settings, self._counters, tokens)
+        grpc = GrpcReceiver(self._consumer, gate, None if tls is None else tls.grpc_credentials())
+        http = HttpReceiver(self._consumer, gate, None if tls is None else tls.context())
+        grpc_address = await grpc.start()
+        self._running.push_async_callback(grpc.stop, _STOP_GRACE_SECONDS)
+        http_address = await http.start()
+        self._running.push_async_callback(http.stop, _STOP_GRACE_SECONDS)
+        self._warn_of_open_doors()
+        return grpc_address, http_address
+
+    async def stop(self) -> None:
+        """Take no more requests and finish those under way."""
+        await self._running.aclose()
+
+    def _warn_of_open_doors(self) -> None:
+        """Say it once when others than this machine can send, and nothing asks who they are."""
+        settings = self._settings
+        if settings.auth.tokens_file is not None or settings.tls.client_ca_file is not None:
+            return
+        wide = [endpoint for endpoint in (settings.grpc.endpoint, settings.http.endpoint) if not _is_local(endpoint)]
+        if wide:
+            LOGGER.warning(
+                "anybody who reaches %s can send: set receiver.auth.tokens_file or receiver.tls.client_ca_file, "
+                "or listen on localhost",
+                " and ".join(wide),
+            )
+
+
+def _is_local(endpoint: str) -> bool:
+    """Whether an address is one of this machine alone; a name that cannot be looked up is taken for one that is not."""
+    host = endpoint.rpartition(":")[0].strip("[]")
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(address[4][0]).partition("%")[0]).is_loopback for address in found)

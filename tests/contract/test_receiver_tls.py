@@ -1,0 +1,178 @@
+"""TLS and mTLS of both receivers, with renewal while they run, against real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from spanledger.config.receivers import Grpc, Http, Receiver, ReceiverTls
+from spanledger.core.errors import ConfigError
+from spanledger.core.usage import Signal
+from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Tls
+from spanledger.exporter.grpc_client import GrpcClient
+from spanledger.exporter.http_client import HttpClient
+from spanledger.receiver.tls import ServerTls
+from spanledger.service.receivers import Receivers
+from spanledger.telemetry import Counters
+from support.consumers import ScriptedConsumer
+from support.hostile import connect
+
+BODY = b"\x0a\x00"
+CLIENTS = pytest.mark.parametrize("client", [GrpcClient, HttpClient])
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Certificates of an authority: the server's and a client's, and where they are written."""
+
+    folder: Path
+    authority: trustme.CA
+
+    @classmethod
+    def make(cls, folder: Path) -> Files:
+        files = cls(folder, trustme.CA())
+        files.authority.cert_pem.write_to_path(folder / "ca.pem")
+        files.issue(files.authority)
+        client = files.authority.issue_cert("developer@example.test")
+        client.cert_chain_pems[0].write_to_path(folder / "client.pem")
+        client.private_key_pem.write_to_path(folder / "client.key")
+        return files
+
+    def issue(self, authority: trustme.CA) -> None:
+        """Write a new certificate of the server, as a renewal does: the new file takes the old one's place."""
+        server = authority.issue_cert("localhost")
+        for name, content in (("server.pem", server.cert_chain_pems[0]), ("server.key", server.private_key_pem)):
+            content.write_to_path(self.folder / "new")
+            (self.folder / "new").rename(self.folder / name)
+
+    def server(self, *, mutual: bool = False) -> ReceiverTls:
+        ca_file = self.folder / "ca.pem" if mutual else None
+        return ReceiverTls(
+            cert_file=self.folder / "server.pem", key_file=self.folder / "server.key", client_ca_file=ca_file
+        )
+
+    def client(self, *, own: bool = False, ca: str = "ca.pem") -> Tls:
+        if not own:
+            return Tls(self.folder / ca)
+        return Tls(self.folder / ca, self.folder / "client.pem", self.folder / "client.key")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files.make(tmp_path_factory.mktemp("tls"))
+
+
+@asynccontextmanager
+async def listening(tls: ReceiverTls) -> AsyncIterator[dict[type, str]]:
+    """Both receivers over TLS; gives the address of each by its client."""
+    here = {"endpoint": "localhost:0"}
+    settings = Receiver(grpc=Grpc(**here), http=Http(**here), tls=tls)
+    receivers = Receivers(settings, ScriptedConsumer(), Counters())
+    grpc_address, http_address = await receivers.start()
+    try:
+        yield {GrpcClient: grpc_address, HttpClient: http_address}
+    finally:
+        await receivers.stop()
+
+
+async def export(client: type, addresses: dict[type, str], tls: Tls) -> Outcome:
+    sender = client(Destination(f"https://{addresses[client]}", timeout_seconds=5, tls=tls))
+    try:
+        return await sender.export(Signal.TRACES, BODY)
+    finally:
+        await sender.close()
+
+
+@CLIENTS
+def test_a_client_that_trusts_the_authority_gets_through(files: Files, client: type) -> None:
+    async def run() -> Outcome:
+        async with listening(files.server()) as addresses:
+            return await export(client, addresses, files.client())
+
+    assert asyncio.run(run()) == Accepted()
+
+
+@CLIENTS
+def test_with_a_client_ca_only_those_with_a_certificate_get_through(files: Files, client: type) -> None:
+    async def run() -> list[Outcome]:
+        async with listening(files.server(mutual=True)) as addresses:
+            return [await export(client, addresses, files.client(own=own)) for own in (True, False)]
+
+    with_own, without = asyncio.run(run())
+    assert with_own == Accepted()
+    assert isinstance(without, Deferred)
+
+
+@CLIENTS
+def test_a_renewed_certificate_is_used_at_the_next_connection(tmp_path: Path, client: type) -> None:
+    files, newer = Files.make(tmp_path), trustme.CA()
+    newer.cert_pem.write_to_path(tmp_path / "newer-ca.pem")
+
+    async def run() -> list[Outcome]:
+        async with listening(files.server()) as addresses:
+            before = await export(client, addresses, files.client())
+            files.issue(newer)
+            trusts_new = await export(client, addresses, files.client(ca="newer-ca.pem"))
+            trusts_old = await export(client, addresses, files.client())
+            return [before, trusts_new, trusts_old]
+
+    before, trusts_new, trusts_old = asyncio.run(run())
+    assert (before, trusts_new) == (Accepted(), Accepted())
+    assert isinstance(trusts_old, Deferred)
+
+
+@CLIENTS
+def test_a_broken_renewal_is_told_and_the_old_certificate_stays(
+    tmp_path: Path, client: type, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = Files.make(tmp_path)
+
+    async def run() -> list[Outcome]:
+        async with listening(files.server()) as addresses:
+            (tmp_path / "server.pem").write_text("half written")
+            return [await export(client, addresses, files.client()) for _ in range(2)]
+
+    assert asyncio.run(run()) == [Accepted(), Accepted()]
+    told = [record.getMessage() for record in caplog.records if record.name == "spanledger.receiver"]
+    assert len(told) == 1
+    assert "server.pem" in told[0]
+
+
+def test_old_tls_and_plain_text_are_refused(files: Files) -> None:
+    def talk(address: str) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+        old.load_verify_locations(files.folder / "ca.pem")
+        with connect(address) as connection, pytest.raises((ssl.SSLError, ConnectionResetError)):
+            old.wrap_socket(connection, server_hostname="localhost")
+        with connect(address) as connection:
+            connection.sendall(b"POST /v1/traces HTTP/1.1\r\n\r\n")
+            assert not connection.recv(1_000).startswith(b"HTTP/")
+
+    async def run() -> None:
+        async with listening(files.server()) as addresses:
+            for address in addresses.values():
+                await asyncio.to_thread(talk, address)
+
+    asyncio.run(run())
+
+
+def test_files_that_cannot_be_used_are_told_at_the_start(files: Files, tmp_path: Path) -> None:
+    good, missing, other = files.server(), tmp_path / "none.pem", tmp_path / "other.key"
+    trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(other)
+    with pytest.raises(ConfigError, match=r"receiver\.tls\.cert_file: .*none\.pem cannot be read"):
+        ServerTls(good.model_copy(update={"cert_file": missing}))
+    with pytest.raises(ConfigError, match=r"receiver\.tls: .*other\.key are not a certificate .* its unencrypted key"):
+        ServerTls(good.model_copy(update={"key_file": other}))
+    with pytest.raises(ConfigError, match=r"receiver\.tls\.client_ca_file: .*other\.key holds no certificates"):
+        ServerTls(good.model_copy(update={"client_ca_file": other}))
