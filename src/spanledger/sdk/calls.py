@@ -14,8 +14,10 @@ class Sight(Enum):
 
     FIRST = auto()
     """The first record of its call: it is counted."""
+    OTHER_SIGNAL = auto()
+    """What the other signal says of a call that was counted: priced, not counted again."""
     AGAIN = auto()
-    """The other signal of a call, or the same record on its way to a second exporter: priced, not counted again."""
+    """The same record on its way to a second exporter: priced, not counted again."""
     WRAPPER = auto()
     """A second span or log of a call that has one, or a span around one that was counted: neither."""
 
@@ -50,7 +52,9 @@ class SeenCalls:
         if known is None:
             is_around = record.evidence is Evidence.SPAN and place in self._around
             return Sight.WRAPPER if is_around else Sight.FIRST
-        if known.evidence is not record.evidence or known.digest == record.digest:
+        if known.evidence is not record.evidence:
+            return Sight.OTHER_SIGNAL
+        if known.digest == record.digest:
             return Sight.AGAIN
         # Two records of one signal without a request id are two calls that happen to look alike.
         return Sight.WRAPPER if record.request_id else Sight.FIRST

@@ -11,8 +11,7 @@ from functools import cache
 
 from opentelemetry.metrics import MeterProvider, get_meter_provider
 
-from spanledger.config.clients import load_client_prices
-from spanledger.config.prices import load_price_book
+from spanledger.config.loaded_prices import load_checked_prices
 from spanledger.config.sections import Settings
 from spanledger.config.settings import ENVIRONMENT_PREFIX, load_settings
 from spanledger.core.batch import Batch, LogData, Scalar, SpanData
@@ -56,7 +55,7 @@ class Pricer:
         self, settings: Settings, *, meter_provider: MeterProvider | None = None, prices: Prices | None = None
     ) -> None:
         self.settings = settings
-        self._prices = prices or Prices(load_price_book(settings.prices.layers), load_client_prices())
+        self._prices = prices or load_checked_prices(settings.prices.layers)
         self._meter = Meter(settings.metrics.resource_labels)
         # Nothing waits here: there is no join, and no client's sums to hold calls against.
         self._policy = Policy(0, 0, round(settings.settle.clock_skew_max_seconds * NANO_PER_SECOND))

@@ -12,14 +12,16 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from spanledger.core.money import usd_double
 from spanledger.core.posting import Charge
-from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, OVERFLOW_LABEL, Metric, MetricSpec, Quantity
-from spanledger.core.usage import UsageRecord
+from spanledger.core.semconv import ACTIVITY, METRICS, OVERFLOW_LABEL, TOTALS, Metric, MetricSpec, Quantity
+from spanledger.core.tally import SIGNAL_OF
+from spanledger.core.usage import Signal, UsageRecord
 from spanledger.core.views import PostingTotal, SeriesKey, overflow_key, series_increments
 from spanledger.sdk.calls import SeenCalls, Sight
 
 SCOPE_NAME = "spanledger.sdk"
-DUPLICATES = "spanledger.duplicates"
 DROPPED = "spanledger.dropped"
+
+_SHOWN = tuple(metric for metric in TOTALS if metric not in ACTIVITY.values() and metric is not Metric.DUPLICATES)
 
 
 class Totals:
@@ -39,11 +41,11 @@ class Totals:
         """Add a call if this is its first record; say what the record is."""
         with self._lock:
             sight = self._seen.look(record, place=place, parent=parent)
-            if sight is not Sight.FIRST:
-                self._duplicates += 1
-                return sight
-            for key, amount in series_increments([_total(charge)]).items():
-                self._add(key, amount)
+            if sight is Sight.FIRST:
+                for key, amount in series_increments([_total(charge)]).items():
+                    self._add(key, amount)
+            elif sight is not Sight.OTHER_SIGNAL:
+                self._duplicates[SIGNAL_OF[record.evidence]] += 1
             return sight
 
     def drop(self, reasons: Iterable[str]) -> None:
@@ -55,19 +57,21 @@ class Totals:
     def attach(self, provider: MeterProvider) -> None:
         """Show the totals through a provider."""
         meter = provider.get_meter(SCOPE_NAME, version("spanledger"))
-        for metric in ADJUSTMENT_OF:
+        for metric in _SHOWN:
             spec = METRICS[metric]
-            meter.create_observable_counter(
-                metric.value, [_callback(partial(self._points, spec))], spec.unit, spec.description
-            )
-        meter.create_observable_counter(DUPLICATES, [_callback(self._duplicate_points)], "{record}")
+            make = meter.create_observable_counter if spec.monotonic else meter.create_observable_up_down_counter
+            make(metric.value, [_callback(partial(self._points, spec))], spec.unit, spec.description)
+        duplicates = METRICS[Metric.DUPLICATES]
+        meter.create_observable_counter(
+            duplicates.name.value, [_callback(self._duplicate_points)], duplicates.unit, duplicates.description
+        )
         meter.create_observable_counter(DROPPED, [_callback(self._dropped_points)], "{record}")
 
     def _start_anew(self) -> None:
         self._lock = threading.Lock()
         self._seen = SeenCalls(self._max_calls)
-        self._series: dict[Metric, dict[SeriesKey, int]] = {metric: {} for metric in ADJUSTMENT_OF}
-        self._duplicates = 0
+        self._series: dict[Metric, dict[SeriesKey, int]] = {metric: {} for metric in _SHOWN}
+        self._duplicates = dict.fromkeys((Signal.TRACES, Signal.LOGS), 0)
         self._dropped: dict[str, int] = {}
 
     def _add(self, key: SeriesKey, amount: int) -> None:
@@ -82,7 +86,7 @@ class Totals:
 
     def _duplicate_points(self) -> Sequence[Observation]:
         with self._lock:
-            return [Observation(self._duplicates)]
+            return [Observation(count, {"signal": signal.value}) for signal, count in self._duplicates.items()]
 
     def _dropped_points(self) -> Sequence[Observation]:
         with self._lock:
@@ -110,4 +114,5 @@ def _total(charge: Charge) -> PostingTotal:
         requests=1,
         tokens=charge.tokens,
         client_cost_picousd=charge.client_cost_picousd or 0,
+        verdict=charge.verdict,
     )

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanledger.config.clients import load_client_prices
 from spanledger.config.destinations import DEFAULT_DESTINATION
-from spanledger.config.prices import load_price_book
+from spanledger.config.loaded_prices import load_checked_prices
 from spanledger.config.privacy import load_redaction
 from spanledger.config.sections import Settings
-from spanledger.core.book_check import book_faults
 from spanledger.core.delivery import Route
-from spanledger.core.errors import ConfigError
 from spanledger.core.metering import Meter
 from spanledger.core.redaction import Redaction
 from spanledger.core.settling import Policy, Prices
@@ -40,10 +37,7 @@ def load_prices(settings: Settings) -> Prices:
     Raises:
         ConfigError: a price file cannot be used, or the book made of them fails its check.
     """
-    book = load_price_book(settings.prices.layers)
-    if faults := list(book_faults(book)):
-        raise ConfigError(faults)
-    return Prices(book, load_client_prices())
+    return load_checked_prices(settings.prices.layers)
 
 
 def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Prices | None = None) -> Parts:
