@@ -6,9 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from spanledger.core.posting import Reason, Status
+from spanledger.core.pricing import Span
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Basis
-from spanledger.service.repricing import Period
 from spanledger.service.restatement import Difference, Line
 from support.booking import Books, open_books
 from support.replaying import list_prices
@@ -97,7 +97,7 @@ def test_a_wrong_price_of_a_period_is_corrected_in_the_twins(tmp_path: Path) -> 
             )
         books.rest()
         assert books.cost_usd == "0.0018"
-        found = reprice(books.ledger, list_prices(), Period(NOW + HOUR, NOW + 2 * HOUR))
+        found = reprice(books.ledger, list_prices(), Span(NOW + HOUR, NOW + 2 * HOUR))
         books.rest()
         assert books.cost_usd == "0.0016"
         assert series(books, Metric.COST) == {"": 1_800 * 10**6}

@@ -73,7 +73,7 @@ def test_replay_writes_what_would_be_forwarded(tmp_path: Path) -> None:
 
 def test_replay_shows_people_a_table() -> None:
     answer = run("replay", S01)
-    assert "cost $0.0064552, clients say $0.0064552; 1 requests, 0 duplicates, 0 unpriced" in answer.stdout
+    assert "cost $0.0064552 billed, clients say $0.0064552; 1 requests, 0 duplicates, 0 unpriced" in answer.stdout
     assert "Cost by model" in answer.stdout
 
 

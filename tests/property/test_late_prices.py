@@ -81,6 +81,10 @@ def test_a_price_that_comes_late_ends_as_one_that_was_there(name: str, tmp_path:
                 for place, delivery in enumerate(deliveries):
                     in_time.take(delivery, at=start + place * pace_nano)
                 in_time.rest()
+                # A look at more of a session at once may tell more of the client's figure; never of the cost.
+                again = reprice(in_time.ledger, list_prices())
+                in_time.rest()
+                assert all(change.picousd == 0 for change in again.differences.values())
                 assert standing(late) == standing(in_time)
                 assert series_with_adjustment(late.ledger) == series_with_adjustment(in_time.ledger)
                 assert late.ledger.report() == in_time.ledger.report()

@@ -9,18 +9,18 @@ from fractions import Fraction
 
 from spanledger.config.sections import Settings
 from spanledger.core.book import PriceBook
-from spanledger.core.pricing import ModelPrices
+from spanledger.core.pricing import ModelPrices, Span
 from spanledger.core.semconv import ADJUSTED_BY
 from spanledger.core.settling import Prices
 from spanledger.core.usage import Tokens
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.assembly import policy_of
-from spanledger.service.repricing import Period, Repricer
+from spanledger.service.repricing import Repricer
 from spanledger.service.restatement import Restatement
 from support.replaying import list_prices
 from support.telling import NOW
 
-EVER = Period(0, 2**63 - 1)
+EVER = Span(0)
 LATER = NOW + 86_400 * 10**9
 
 Labels = tuple[tuple[str, str], ...]
@@ -39,9 +39,11 @@ def prices_times(factor: Fraction, models: Collection[str], book_id: str = "wron
     return replace(prices, book=PriceBook(book_id, changed))
 
 
-def reprice(ledger: Ledger, prices: Prices, period: Period = EVER, *, post: bool = True) -> Restatement:
+def reprice(
+    ledger: Ledger, prices: Prices, period: Span = EVER, *, post: bool = True, settings: Settings | None = None
+) -> Restatement:
     """Reprice a ledger, as the command does."""
-    repricer = Repricer(ledger, prices, policy_of(Settings(), prices), period, post=post)
+    repricer = Repricer(ledger, prices, policy_of(settings or Settings(), prices), period, post=post)
     return repricer.run(repricer.portions(), lambda: LATER, lambda _: None)
 
 

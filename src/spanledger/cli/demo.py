@@ -13,7 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from spanledger.cli.options import ExitCode, JsonOption, exits_on_bad_input
-from spanledger.cli.tables import print_group
+from spanledger.cli.tables import print_group, shown_costs, table_console
 from spanledger.core.money import format_usd
 from spanledger.core.usage import Signal
 from spanledger.service.captures import CaptureFolder
@@ -58,7 +58,7 @@ def _json(result: DemoResult) -> dict[str, object]:
 
 
 def _print(result: DemoResult) -> None:
-    console = Console(highlight=False)
+    console = table_console()
     _print_span(console, result)
     for part, title in _SHOWN_PARTS.items():
         print_group(console, f"Cost by {title}", title, result.figures.report.groups[part])
@@ -122,7 +122,7 @@ def _print_arrivals(console: Console, result: DemoResult) -> None:
 def _print_verdict(console: Console, result: DemoResult) -> None:
     report = result.figures.report
     console.print(
-        f"\nTotal ${format_usd(report.cost_picousd)} for {report.requests} requests; "
+        f"\nTotal {shown_costs(report.by_basis)} for {report.requests} requests; "
         f"{report.unpriced_requests} of them unpriced ({report.unpriced_tokens:,} tokens), never counted as zero; "
         f"the clients say ${format_usd(result.figures.client_cost_picousd)}"
     )

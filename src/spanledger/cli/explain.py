@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from spanledger.cli.options import (
@@ -19,14 +18,14 @@ from spanledger.cli.options import (
     exits_on_bad_input,
     offline_environment,
 )
-from spanledger.cli.tables import titled_table
+from spanledger.cli.tables import add_cost_columns, cost_cells, shown_costs, table_console, titled_table
 from spanledger.config.clients import load_client_prices
 from spanledger.config.prices import load_price_book
 from spanledger.config.settings import load_settings
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.settling import Prices
 from spanledger.core.times import shown_time
-from spanledger.core.usage import TOKEN_CLASSES
+from spanledger.core.usage import TOKEN_CLASSES, Basis
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.assembly import policy_of
 from spanledger.service.explanation import Explanation
@@ -96,7 +95,7 @@ def _not_found(message: str) -> NoReturn:
 
 
 def _print_call(found: Explanation) -> None:
-    console = Console(highlight=False)
+    console = table_console()
     signals = titled_table(f"Call {found.name}: what spoke of it")
     for name in ("signal", "time", "model", "source", "speed", "tokens", "client USD"):
         signals.add_column(name, overflow="fold")
@@ -145,10 +144,10 @@ def _sum_table(found: Explanation) -> Table:
 
 
 def _print_session(found: SessionReport) -> None:
-    console = Console(highlight=False)
+    console = table_console()
     whole = found.whole
     console.print(
-        f"Session {found.session_id} of {', '.join(found.users)}: ${format_usd(whole.cost_picousd)} for "
+        f"Session {found.session_id} of {', '.join(found.users)}: {shown_costs(whole.by_basis)} for "
         f"{whole.requests} requests, {whole.unpriced} unpriced"
     )
     console.print(
@@ -168,11 +167,13 @@ def _print_session(found: SessionReport) -> None:
 
 
 def _part_table(title: str, parts: Mapping[str, Part]) -> Table:
+    bases = [basis for basis in Basis if any(basis in part.by_basis for part in parts.values())]
     table = titled_table(f"By {title}")
     table.add_column(title)
-    for name in ("cost USD", "requests", "unpriced", "tokens"):
+    add_cost_columns(table, bases)
+    for name in ("requests", "unpriced", "tokens"):
         table.add_column(name, justify="right")
     for key, part in parts.items():
-        row = (format_usd(part.cost_picousd), str(part.requests), str(part.unpriced), f"{part.tokens.total:,}")
-        table.add_row(key, *row)
+        counts = (f"{part.requests:,}", f"{part.unpriced:,}", f"{part.tokens.total:,}")
+        table.add_row(key, *cost_cells(bases, part.by_basis), *counts)
     return table

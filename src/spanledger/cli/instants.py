@@ -13,7 +13,8 @@ from spanledger.core.errors import ConfigError
 from spanledger.core.periods import midnight_unix_nano
 
 TimezoneOption = Annotated[
-    str, typer.Option("--timezone", metavar="ZONE", help="Time zone that days begin in, as in Europe/Berlin.")
+    str | None,
+    typer.Option("--timezone", metavar="ZONE", help="Time zone that days begin in; `calendar.timezone` unless given."),
 ]
 
 

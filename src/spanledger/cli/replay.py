@@ -19,7 +19,7 @@ from spanledger.cli.options import (
     exits_on_bad_input,
     offline_environment,
 )
-from spanledger.cli.tables import print_group
+from spanledger.cli.tables import print_group, shown_costs, table_console
 from spanledger.config.settings import load_settings
 from spanledger.core.errors import ConfigError
 from spanledger.core.money import format_usd
@@ -88,13 +88,13 @@ def _run(run: Replay, folders: list[CaptureFolder]) -> Figures:
 
 
 def _print(figures: Figures, run: Replay) -> None:
-    console = Console(highlight=False)
+    console = table_console()
     report = figures.report
     at_list = (
-        "" if report.list_cost_picousd == report.cost_picousd else f" (list ${format_usd(report.list_cost_picousd)})"
+        "" if report.list_cost_picousd == report.cost_picousd else f" (${format_usd(report.list_cost_picousd)} at list)"
     )
     console.print(
-        f"cost ${format_usd(report.cost_picousd)}{at_list}, clients say ${format_usd(figures.client_cost_picousd)}; "
+        f"cost {shown_costs(report.by_basis)}{at_list}, clients say ${format_usd(figures.client_cost_picousd)}; "
         f"{report.requests} requests, {run.duplicates} duplicates, {report.unpriced_requests} unpriced "
         f"({report.unpriced_tokens} tokens)"
     )

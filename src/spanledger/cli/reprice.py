@@ -14,17 +14,17 @@ from rich.table import Table
 
 from spanledger.cli.instants import TimezoneOption, read_when, zone_named
 from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
-from spanledger.cli.tables import titled_table
+from spanledger.cli.tables import table_console, titled_table
 from spanledger.config.settings import load_settings
 from spanledger.core.errors import ConfigError
 from spanledger.core.money import format_usd
+from spanledger.core.pricing import Span
 from spanledger.core.times import shown_time
 from spanledger.core.usage import Basis
 from spanledger.service.assembly import load_prices, policy_of
-from spanledger.service.repricing import Period, Repricer, open_to_reprice
+from spanledger.service.repricing import Repricer, open_to_reprice
 from spanledger.service.restatement import Difference, Line, Restatement
 
-_EVER = 2**63 - 1
 _NAME_WIDTH_MAX = 32
 
 
@@ -40,7 +40,7 @@ def reprice(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would change and post nothing.")] = False,
-    timezone: TimezoneOption = "UTC",
+    timezone: TimezoneOption = None,
     config: ConfigOption = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
@@ -51,11 +51,11 @@ def reprice(
     book. Prices that changed show in the adjustment metrics, first prices of unpriced usage in the metrics themselves.
     A second run posts nothing. It may run while the service does, which must have loaded the same prices.
     """
-    zone = zone_named(timezone)
-    period = Period(read_when("--from", since, zone), _EVER if until is None else read_when("--to", until, zone))
-    if period.from_unix_nano >= period.until_unix_nano:
-        raise ConfigError([f"--from {since} is not before --to {until}: the period is empty"])
     settings = load_settings(config, offline_environment(), {})
+    zone = zone_named(timezone or settings.calendar.timezone)
+    period = Span(read_when("--from", since, zone), None if until is None else read_when("--to", until, zone))
+    if period.until_unix_nano is not None and period.from_unix_nano >= period.until_unix_nano:
+        raise ConfigError([f"--from {since} is not before --to {until}: the period is empty"])
     prices = load_prices(settings)
     opened = open_to_reprice(ledger or settings.ledger.path, prices, post=not dry_run)
     try:
@@ -76,7 +76,7 @@ def _run(repricer: Repricer) -> Restatement:
         return repricer.run(portions, time.time_ns, lambda portion: progress.advance(task, portion.records))
 
 
-def _json(repriced: Restatement, period: Period, price_book: str, *, dry_run: bool) -> dict[str, object]:
+def _json(repriced: Restatement, period: Span, price_book: str, *, dry_run: bool) -> dict[str, object]:
     return {
         "from": shown_time(period.from_unix_nano),
         "to": _shown_end(period),
@@ -86,13 +86,13 @@ def _json(repriced: Restatement, period: Period, price_book: str, *, dry_run: bo
     }
 
 
-def _shown_end(period: Period) -> str | None:
-    return None if period.until_unix_nano == _EVER else shown_time(period.until_unix_nano)
+def _shown_end(period: Span) -> str | None:
+    return None if period.until_unix_nano is None else shown_time(period.until_unix_nano)
 
 
-def _print(repriced: Restatement, period: Period, price_book: str, *, dry_run: bool) -> None:
+def _print(repriced: Restatement, period: Span, price_book: str, *, dry_run: bool) -> None:
     typer.echo(f"Calls from {shown_time(period.from_unix_nano)} to {_shown_end(period) or 'now'}, by {price_book}")
-    console = Console(highlight=False)
+    console = table_console()
     for basis, total in repriced.by_basis().items():
         lines = [(line, change) for line, change in sorted(repriced.differences.items()) if line.basis is basis]
         console.print(_table(basis, lines, total))

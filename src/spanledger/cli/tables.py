@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from spanledger.core.money import format_usd
+from spanledger.core.usage import Basis
 from spanledger.core.views import Group
 
 _NAME_WIDTH_MAX = 40
+_PIPE_WIDTH = 200
 
 
 def print_group(console: Console, title: str, column: str, groups: Mapping[str, Group]) -> None:
-    """Print one part of a report: cost, requests and tokens by key."""
+    """Print one part of a report: requests, tokens and the cost of each basis by key."""
+    bases = [basis for basis in Basis if any(basis in group.by_basis for group in groups.values())]
     table = titled_table(title)
-    table.add_column(column, max_width=_NAME_WIDTH_MAX, no_wrap=True, overflow="ellipsis")
-    for name in ("cost USD", "requests", "tokens"):
-        table.add_column(name, justify="right")
+    table.add_column(column, max_width=_NAME_WIDTH_MAX, overflow="ellipsis")
+    add_cost_columns(table, bases)
+    for name in ("requests", "tokens"):
+        table.add_column(name, justify="right", no_wrap=True)
     for key, group in groups.items():
-        cost = "unpriced" if group.cost_picousd is None else format_usd(group.cost_picousd)
-        table.add_row(key, cost, f"{group.requests:,}", f"{sum(group.tokens):,}")
+        table.add_row(key, *cost_cells(bases, group.by_basis), f"{group.requests:,}", f"{sum(group.tokens):,}")
     console.print(table)
+
+
+def add_cost_columns(table: Table, bases: Sequence[Basis]) -> None:
+    """Add a column for the cost of each basis: what is billed and what is notional is never summed."""
+    for name in (f"{basis} USD" for basis in bases or (Basis.BILLED,)):
+        table.add_column(name, justify="right", no_wrap=True)
+
+
+def cost_cells(bases: Sequence[Basis], costs: Mapping[Basis, int]) -> list[str]:
+    """Cells of those columns; where nothing is priced, the first says so."""
+    cells = [format_usd(costs[basis]) if basis in costs else "" for basis in bases]
+    return cells if costs else ["unpriced", *cells[1:]]
+
+
+def shown_costs(costs: Mapping[Basis, int]) -> str:
+    """Costs by basis in a sentence, each apart."""
+    return ", ".join(f"${format_usd(cost)} {basis}" for basis, cost in costs.items()) or "$0"
+
+
+def table_console() -> Console:
+    """A console for tables: where nobody's window bounds it, wide enough to cut no figure."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
 
 
 def titled_table(title: str) -> Table:

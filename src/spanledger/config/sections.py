@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from spanledger.config.basis import BasisSection
 from spanledger.config.budgets import Budgets
 from spanledger.config.destinations import Exporter, MoreExporter, Name
 from spanledger.config.fields import PositiveSeconds, Seconds, Section, TimeZone
@@ -166,6 +167,7 @@ class Settings(Section):
     metrics: Metrics = Metrics()
     settle: Settle = Settle()
     prices: Prices = Prices()
+    basis: BasisSection = BasisSection()
     calendar: Calendar = Calendar()
     budgets: Budgets = Budgets()
     attributes: Attributes = Attributes()

@@ -10,14 +10,14 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from spanledger.config.budgets import unknown_scopes
-from spanledger.config.destinations import Exporter, MoreExporter
+from spanledger.config.destinations import Exporter
 from spanledger.config.otel_environment import exporter_variables
 from spanledger.config.sections import Settings
 from spanledger.core.errors import ConfigError
@@ -138,12 +138,16 @@ def _read_file(
     return _expanded(tree, environ, str(file), problems), origins
 
 
-def _lines(node: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, int]]:
-    for key, value in node.value:
-        name = f"{prefix}{key.value}"
-        yield name, key.start_mark.line + 1
-        if isinstance(value, yaml.MappingNode):
-            yield from _lines(value, f"{name}.")
+def _lines(node: yaml.Node, prefix: str) -> Iterator[tuple[str, int]]:
+    """Every key, and every place of a list, with its line."""
+    children: list[tuple[str, yaml.Node, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        children = [(key.value, key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        children = [(str(place), value, value) for place, value in enumerate(node.value)]
+    for name, where, value in children:
+        yield f"{prefix}{name}", where.start_mark.line + 1
+        yield from _lines(value, f"{prefix}{name}.")
 
 
 def _expanded(value: Any, environ: Mapping[str, str], file: str, problems: list[str]) -> Any:  # noqa: ANN401 - YAML
@@ -206,14 +210,14 @@ def _problem(item: dict[str, Any], origins: Mapping[str, str]) -> str:
     key = ".".join(str(step) for step in item["loc"])
     place = _place(key, origins)
     if item["type"] == "extra_forbidden":
-        return f"{place}: no such setting{_nearest(key)}"
+        return f"{place}: no such setting{_nearest(item['loc'])}"
     return f"{place}: {str(item['msg']).removeprefix('Value error, ')}"
 
 
 def _place(key: str, origins: Mapping[str, str]) -> str:
     """A key and where it was given, as near as that is known."""
-    origin = origins.get(key) or next((place for known, place in origins.items() if key.startswith(known + ".")), "")
-    return f"{origin}: {key}" if origin else key
+    around = [known for known in origins if f"{key}.".startswith(f"{known}.")]
+    return f"{origins[max(around, key=len)]}: {key}" if around else key
 
 
 def _host_and_port(url: str) -> tuple[str, int | None]:
@@ -222,11 +226,29 @@ def _host_and_port(url: str) -> tuple[str, int | None]:
     return ("localhost" if host in _LOCAL_HOSTS else host, parts.port)
 
 
-def _nearest(key: str) -> str:
-    known = list(setting_keys())
-    if key.startswith("destinations."):
-        section = ".".join(key.split(".")[:2])
-        known += [f"{section}.{name}" for name, _ in _keys(MoreExporter, "")]
-    sections = {name.rsplit(".", 1)[0] for name in known}
-    found = difflib.get_close_matches(key, [*known, *sections], n=1)
+def _nearest(location: tuple[str | int, ...]) -> str:
+    """Suggest a key: of the section that a strange one stands in, else of all."""
+    *parents, last = map(str, location)
+    section = _section_at(location[:-1])
+    found = [".".join([*parents, name]) for name in difflib.get_close_matches(last, section.model_fields, n=1)]
+    if not found:
+        known = list(setting_keys())
+        sections = {name.rsplit(".", 1)[0] for name in known}
+        found = difflib.get_close_matches(".".join([*parents, last]), [*known, *sections], n=1)
     return f"; did you mean {found[0]}?" if found else ""
+
+
+def _section_at(location: tuple[str | int, ...]) -> type[BaseModel]:
+    """The section that a key is in, whatever lists and names lie between."""
+    section: type[BaseModel] = Settings
+    for step in location:
+        field = section.model_fields.get(str(step))
+        if field is not None:
+            section = _section_in(field.annotation) or section
+    return section
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _section_in(inner)) is not None), None)

@@ -1,4 +1,4 @@
-"""Attribution: whose cost a call is, and whether it costs money at all.
+"""Attribution: whose cost a call is.
 
 Only facts that the sender stated are used. What is missing is named (`unallocated`, `unknown`), never guessed.
 """
@@ -11,11 +11,6 @@ from spanledger.core.semconv import COST_CENTER_LABEL, UNALLOCATED, UNKNOWN
 from spanledger.core.usage import Basis, Evidence, Provider, QueryClass, Source, Speed, UsageRecord
 
 RESIDUAL_PURPOSE = "residual"
-
-_USAGE_BASED_SEAT = "usage_based"
-_INCLUDED_SEATS = frozenset({"premium", "standard"})
-_PERSONAL_PLANS = frozenset({"pro", "max"})
-_ORGANIZATION_PLANS = frozenset({"team", "enterprise"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +67,7 @@ class Account:
 def account_of(
     source: Source,
     *,
+    basis: Basis,
     model: str,
     served_model: str,
     query_class: QueryClass,
@@ -80,7 +76,7 @@ def account_of(
 ) -> Account:
     """Say who and what usage is booked under."""
     return Account(
-        basis=basis_of(source),
+        basis=basis,
         user=source.user or UNKNOWN,
         provider=source.provider,
         model=model or UNKNOWN,
@@ -113,21 +109,3 @@ def labels_of(source: Source) -> tuple[tuple[str, str], ...]:
 def cost_center_of(source: Source) -> str:
     """The cost center that usage is booked under; empty when the sender names none."""
     return source.label(COST_CENTER_LABEL)
-
-
-def basis_of(source: Source) -> Basis:
-    """Say whether a call costs money (design §4).
-
-    No account attributes (API key, Bedrock, Vertex): billed. A usage-based seat: billed. A personal plan, or a premium
-    or standard seat of an organization's plan: covered, so notional. Account attributes that name neither: unknown.
-    """
-    if source.seat_type == _USAGE_BASED_SEAT:
-        return Basis.BILLED
-    if source.plan in _PERSONAL_PLANS:
-        return Basis.NOTIONAL
-    if source.plan in _ORGANIZATION_PLANS and source.seat_type in _INCLUDED_SEATS:
-        return Basis.NOTIONAL
-    has_account = source.user_email or source.user_account_uuid or source.organization_id
-    if has_account or source.plan or source.seat_type:
-        return Basis.UNKNOWN
-    return Basis.BILLED

@@ -15,7 +15,7 @@ from spanledger.core.rating_input import RatingInput
 from spanledger.core.residual import Leftover
 from spanledger.core.settling import Prices, price_of
 from spanledger.core.tariff import Tariff, Unpriced
-from spanledger.core.usage import Evidence, Speed, Tokens
+from spanledger.core.usage import Basis, Evidence, Speed, Tokens
 from spanledger.core.verdict import with_long_writes
 
 _NOISE_PICOUSD = 1_000
@@ -77,7 +77,7 @@ def _long_writes(leftover: Leftover, way: ClientPricing) -> LongWrites | None:
 
 
 def residual_charge(
-    leftover: Leftover, long: LongWrites, book: PriceBook, aliases: Aliases, occurred_unix_nano: int
+    leftover: Leftover, long: LongWrites, book: PriceBook, aliases: Aliases, basis: Basis, occurred_unix_nano: int
 ) -> Charge:
     """Charge what is left of a line.
 
@@ -110,6 +110,7 @@ def residual_charge(
         source=leftover.source,
         account=account_of(
             leftover.source,
+            basis=basis,
             model=outcome.model,
             served_model=model,
             query_class=line.query_class,

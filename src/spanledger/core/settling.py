@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from spanledger.core.attribution import Purpose, account_of, cost_center_of
+from spanledger.core.basis import DEFAULT_BASIS_RULES, BasisRule, basis_of
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, VersionRange
 from spanledger.core.control import Counts
@@ -47,6 +48,7 @@ class Policy:
     clock_skew_max_nano: int
     residual_wait_nano: int = 0
     recounting: tuple[VersionRange, ...] = ()
+    basis_rules: tuple[BasisRule, ...] = DEFAULT_BASIS_RULES
 
     def recounts(self, client_version: str) -> bool:
         """Whether a version counts a streamed reply again for each further frame of usage."""
@@ -123,6 +125,7 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy) -> Charge:
         source=record.source,
         account=account_of(
             record.source,
+            basis=basis_of(record.source, policy.basis_rules),
             model=outcome.model,
             served_model=record.model,
             query_class=record.query_class,

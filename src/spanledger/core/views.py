@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from spanledger.core.attribution import Account, purpose_name
 from spanledger.core.posting import Price, Status
 from spanledger.core.semconv import ADJUSTMENT_OF, METRICS, NONE, OVERFLOW_LABEL, Metric, Quantity
-from spanledger.core.usage import TOKEN_CLASSES, Evidence, Tokens
+from spanledger.core.usage import TOKEN_CLASSES, Basis, Evidence, Tokens
 from spanledger.core.verdict import Verdict
 
 
@@ -136,11 +136,15 @@ def _series_key(metric: Metric, labels: dict[str, str], account: Account) -> Ser
 
 @dataclass(slots=True)
 class Group:
-    """Totals of a part of the ledger. `cost_picousd` is None as long as nothing in it is priced."""
+    """Totals of a part of the ledger. `cost_picousd` is None as long as nothing in it is priced.
+
+    It is a sum over bases, which is nobody's bill: `by_basis` keeps them apart, the bases of priced usage alone.
+    """
 
     cost_picousd: int | None = None
     requests: int = 0
     tokens: list[int] = field(default_factory=lambda: [0] * len(TOKEN_CLASSES))
+    by_basis: dict[Basis, int] = field(default_factory=dict)
 
     def add(self, total: PostingTotal, cost_picousd: int | None) -> None:
         """Add a posting total and its cost."""
@@ -148,6 +152,8 @@ class Group:
         self.tokens = [a + b for a, b in zip(self.tokens, total.tokens, strict=True)]
         if cost_picousd is not None:
             self.cost_picousd = (self.cost_picousd or 0) + cost_picousd
+            basis = total.account.basis
+            self.by_basis[basis] = self.by_basis.get(basis, 0) + cost_picousd
 
 
 GROUPINGS: dict[str, Callable[[PostingTotal], str]] = {
@@ -165,10 +171,12 @@ GROUPINGS: dict[str, Callable[[PostingTotal], str]] = {
 class Report:
     """Totals of a ledger; `groups` holds each part of `GROUPINGS` by key, keys sorted.
 
-    `list_cost_picousd` is what the calls cost at list, of those that the list has a price for.
+    `list_cost_picousd` is what the calls cost at list, of those that the list has a price for. It is a sum over bases,
+    as is `cost_picousd`; `by_basis` keeps the cost of each apart.
     """
 
     cost_picousd: int
+    by_basis: dict[Basis, int]
     list_cost_picousd: int
     client_cost_picousd: int
     requests: int
@@ -191,6 +199,7 @@ def report(totals: Sequence[PostingTotal]) -> Report:
             groups[part].setdefault(str(key_of(total)), Group()).add(total, cost)
     return Report(
         cost_picousd=whole.cost_picousd or 0,
+        by_basis=dict(sorted(whole.by_basis.items())),
         list_cost_picousd=sum(total.price.list_cost_picousd(total.tokens) or 0 for total in totals),
         client_cost_picousd=sum(total.client_cost_picousd for total in totals),
         requests=whole.requests,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from spanledger.core.pricing import Span
 from spanledger.core.usage import Source
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
 
 SLICE_NANO = 3_600 * 10**9
 """Portions are cut at whole hours, so that even a group without a session is priced in small pieces."""
+
+_FOREVER = 2**63 - 1
 
 # When a call was is its record's time, unless that is too far from the time of receipt (`core.settling.held`).
 _PORTIONS = """
@@ -48,16 +51,16 @@ class PortionStore:
         self._connection = database.connection
         self._senders = dimensions.senders
 
-    def of_period(self, from_unix_nano: int, until_unix_nano: int, skew_max_nano: int) -> list[Portion]:
-        """Portions that hold something which occurred in [from, until), in order of time."""
-        period: Mapping[str, int] = {
-            "from": from_unix_nano,
-            "until": until_unix_nano,
+    def of_period(self, period: Span, skew_max_nano: int) -> list[Portion]:
+        """Portions that hold something which occurred in a period, in order of time."""
+        arguments: Mapping[str, int] = {
+            "from": period.from_unix_nano,
+            "until": _FOREVER if period.until_unix_nano is None else period.until_unix_nano,
             "skew_max": skew_max_nano,
             "slice": SLICE_NANO,
         }
         found: dict[tuple[int, str], Portion] = {}
-        for sender_id, hour, records in self._connection.execute(_PORTIONS, period):
+        for sender_id, hour, records in self._connection.execute(_PORTIONS, arguments):
             source = self._senders.value_of(sender_id)
             start = hour * SLICE_NANO
             known = found.get((hour, source.group), Portion(source, start, start + SLICE_NANO, 0))

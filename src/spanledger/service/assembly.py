@@ -76,6 +76,7 @@ def policy_of(settings: Settings, prices: Prices) -> Policy:
         join_tolerance_nano=_nano(settings.settle.join_tolerance_seconds),
         clock_skew_max_nano=_nano(settings.settle.clock_skew_max_seconds),
         residual_wait_nano=_nano(settings.settle.residual_wait_seconds),
+        basis_rules=settings.basis.compiled,
         recounting=tuple(erratum.versions for erratum in prices.clients.counting),
     )
 

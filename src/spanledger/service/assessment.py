@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from spanledger.core.attempts import explained_by_residuals
+from spanledger.core.basis import basis_of
 from spanledger.core.posting import Charge, Status
 from spanledger.core.received import Alias, ModelNames
 from spanledger.core.recounts import may_be_recounts
@@ -74,7 +75,8 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
             start, end = leftover.start_unix_nano, leftover.end_unix_nano
             received = ledger.control.received_unix_nano(senders, start, end)
             occurred = held(end, received, policy.clock_skew_max_nano)
-            charge = residual_charge(leftover, writes, prices.book, aliases, occurred)
+            basis = basis_of(leftover.source, policy.basis_rules)
+            charge = residual_charge(leftover, writes, prices.book, aliases, basis, occurred)
             if policy.recounts(leftover.source.client_version) and charge.status is not Status.UNPRICED:
                 charge = replace(charge, status=Status.PROVISIONAL)
             residuals[charge.identity] = Residual(charge, leftover)

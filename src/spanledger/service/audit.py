@@ -98,6 +98,7 @@ def residual_picousd(report: Report) -> int:
 def _group(group: Group) -> Json:
     return {
         "cost_usd": None if group.cost_picousd is None else format_usd(group.cost_picousd),
+        "cost_by_basis_usd": {basis.value: format_usd(cost) for basis, cost in sorted(group.by_basis.items())},
         "requests": group.requests,
         "tokens": {token_class.value: count for token_class, count in zip(TOKEN_CLASSES, group.tokens, strict=True)},
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spanledger.core.errors import ConfigError
 from spanledger.core.posting import Charge, Latest, Posting, reprice
+from spanledger.core.pricing import Span
 from spanledger.core.settling import Policy, Prices, charge_for
 from spanledger.core.verdict import Verdict
 from spanledger.ledger.database import is_served
@@ -22,18 +23,6 @@ from spanledger.service.stretches import Call
 
 _STEP_RECORDS = 500
 """Records that one transaction takes, so that a service beside need not wait long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Calls that occurred in [from, until), Unix nanoseconds."""
-
-    from_unix_nano: int
-    until_unix_nano: int
-
-    def holds(self, charge: Charge) -> bool:
-        """Whether a charge is of the period."""
-        return self.from_unix_nano <= charge.occurred_unix_nano < self.until_unix_nano
 
 
 def open_to_reprice(path: Path, prices: Prices, *, post: bool) -> Ledger:
@@ -59,7 +48,7 @@ class Repricer:
     What still waits for its first look by the service is left to that look, which has the new prices.
     """
 
-    def __init__(self, ledger: Ledger, prices: Prices, policy: Policy, period: Period, *, post: bool) -> None:
+    def __init__(self, ledger: Ledger, prices: Prices, policy: Policy, period: Span, *, post: bool) -> None:
         self._ledger = ledger
         self._prices = prices
         self._policy = policy
@@ -68,9 +57,7 @@ class Repricer:
 
     def portions(self) -> list[Portion]:
         """The pieces that the period is priced in."""
-        period = self._period
-        skew_max = self._policy.clock_skew_max_nano
-        return self._ledger.portions.of_period(period.from_unix_nano, period.until_unix_nano, skew_max)
+        return self._ledger.portions.of_period(self._period, self._policy.clock_skew_max_nano)
 
     def run(
         self, portions: Sequence[Portion], clock: Callable[[], int], on_portion: Callable[[Portion], None]
@@ -113,7 +100,7 @@ class Repricer:
             for identity, last in self._ledger.postings.latest(calls).items()
             if last.live
             and last.charge.record_digest == calls[identity].standing.record.digest
-            and self._period.holds(last.charge)
+            and self._period.holds(last.charge.occurred_unix_nano)
         }
 
     def _charge(self, call: Call, assessment: Assessment) -> Charge:
@@ -130,12 +117,14 @@ class Repricer:
         desired = {
             identity: residual
             for identity, residual in assessment.residuals.items()
-            if portion.holds(residual.leftover.end_unix_nano) and self._period.holds(residual.charge)
+            if portion.holds(residual.leftover.end_unix_nano) and self._period.holds(residual.charge.occurred_unix_nano)
         }
         group = portion.source.group
         known = self._ledger.residuals.ended_in(group, portion.start_unix_nano, portion.end_unix_nano)
         latest = self._ledger.postings.latest({*known, *desired})
-        latest = {identity: last for identity, last in latest.items() if self._period.holds(last.charge)}
+        latest = {
+            identity: last for identity, last in latest.items() if self._period.holds(last.charge.occurred_unix_nano)
+        }
         if self._ledger.residuals.is_noted(group):
             latest = {identity: last for identity, last in latest.items() if last.live and identity in desired}
             desired = {identity: desired[identity] for identity in latest}

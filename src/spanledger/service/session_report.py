@@ -9,7 +9,7 @@ from spanledger.core.control import increments
 from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge
 from spanledger.core.times import shown_time
-from spanledger.core.usage import TOKEN_CLASSES, Evidence, QueryClass, Tokens, UsageRecord
+from spanledger.core.usage import TOKEN_CLASSES, Basis, Evidence, QueryClass, Tokens, UsageRecord
 from spanledger.core.verdict import Verdict
 from spanledger.ledger.ledger import Ledger
 
@@ -29,9 +29,13 @@ class SessionCall:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Calls of a session that share something. `unpriced` counts those without a price: what they cost nobody knows."""
+    """Calls of a session that share something. `unpriced` counts those without a price: what they cost nobody knows.
+
+    `cost_picousd` is a sum over bases; `by_basis` keeps the cost of each apart.
+    """
 
     cost_picousd: int
+    by_basis: dict[Basis, int]
     requests: int
     unpriced: int
     tokens: Tokens
@@ -40,6 +44,7 @@ class Part:
         """Cost as an exact decimal string; counts by token class."""
         return {
             "cost_usd": format_usd(self.cost_picousd),
+            "cost_by_basis_usd": {basis.value: format_usd(cost) for basis, cost in self.by_basis.items()},
             "requests": self.requests,
             "unpriced": self.unpriced,
             "tokens": {name.value: count for name, count in zip(TOKEN_CLASSES, self.tokens, strict=True) if count},
@@ -157,7 +162,12 @@ def _parts(calls: Iterable[SessionCall], key_of: Callable[[SessionCall], str]) -
 
 
 def _part(charges: Sequence[Charge]) -> Part:
-    costs = [charge.cost_picousd for charge in charges]
-    tokens = Tokens(*map(sum, zip(*(charge.tokens for charge in charges), strict=True)))
-    requests = sum(charge.evidence is not Evidence.METRIC for charge in charges)
-    return Part(sum(cost or 0 for cost in costs), requests, sum(cost is None for cost in costs), tokens)
+    costs = [(charge.account.basis, cost) for charge in charges if (cost := charge.cost_picousd) is not None]
+    by_basis = {basis: sum(cost for of, cost in costs if of is basis) for basis in sorted({of for of, _ in costs})}
+    return Part(
+        cost_picousd=sum(by_basis.values()),
+        by_basis=by_basis,
+        requests=sum(charge.evidence is not Evidence.METRIC for charge in charges),
+        unpriced=len(charges) - len(costs),
+        tokens=Tokens(*map(sum, zip(*(charge.tokens for charge in charges), strict=True))),
+    )

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from spanledger.core.errors import ConfigError
-from spanledger.service.repricing import Period, open_to_reprice
+from spanledger.core.pricing import Span
+from spanledger.service.repricing import open_to_reprice
 from support.booking import open_books
 from support.replaying import list_prices, read_folder
 from support.repricing import prices_without, reprice
@@ -48,8 +49,8 @@ def test_it_refuses_beside_a_service_that_prices_otherwise(tmp_path: Path) -> No
 def test_a_call_of_a_clock_that_is_off_belongs_to_the_time_that_it_was_received(tmp_path: Path) -> None:
     with open_books(tmp_path / "ledger.db", prices=prices_without(OPUS)) as books:
         books.take(Client().log("req-1", OPUS, Usage(input=1_000), at=NOW - 300 * DAY), at=NOW).rest()
-        assert reprice(books.ledger, list_prices(), Period(NOW - 301 * DAY, NOW - 299 * DAY)).charges == 0
-        assert reprice(books.ledger, list_prices(), Period(NOW, NOW + 1)).postings == 2
+        assert reprice(books.ledger, list_prices(), Span(NOW - 301 * DAY, NOW - 299 * DAY)).charges == 0
+        assert reprice(books.ledger, list_prices(), Span(NOW, NOW + 1)).postings == 2
 
 
 def test_sums_that_wait_for_their_first_look_are_left_to_it(tmp_path: Path) -> None:
@@ -73,9 +74,9 @@ def test_calls_without_a_session_are_taken_hour_by_hour(tmp_path: Path) -> None:
             at = NOW + hour * HOUR
             books.take(client.log(f"req-{hour}", OPUS, Usage(input=1_000), at=at), at=at)
         books.rest()
-        portions = books.ledger.portions.of_period(NOW + HOUR, NOW + 25 * HOUR, DAY)
+        portions = books.ledger.portions.of_period(Span(NOW + HOUR, NOW + 25 * HOUR), DAY)
         assert [portion.records for portion in portions] == [1] * 24
-        assert reprice(books.ledger, list_prices(), Period(NOW + HOUR, NOW + 25 * HOUR)).postings == 48
+        assert reprice(books.ledger, list_prices(), Span(NOW + HOUR, NOW + 25 * HOUR)).postings == 48
         assert books.figures.report.unpriced_requests == 6
 
 
