@@ -102,7 +102,7 @@ def test_a_ledger_that_told_cumulative_sums_goes_on_with_what_is_new(tmp_path: P
             await up.service.rest()
         return up.sink
 
-    before, after = asyncio.run(run(slice(6))), asyncio.run(run(slice(6, None), **DELTA))
+    before, after = asyncio.run(run(slice(6))), asyncio.run(run(slice(6, None), metrics__temporality="delta"))
     assert after.metric_totals()[Metric.REQUESTS] > 0
     assert together(before, after).metric_totals() == standing(ledger_path).figures.metrics
 

@@ -48,9 +48,7 @@ BEFORE = {
 """Method that begins just before the effect, and the call of it that is killed."""
 DELTAS = "spanledger.ledger.deltas:DeltaStore"
 BEFORE_OF_DELTAS = {
-    7: BEFORE[7],
-    8: f"{METRICS}.export:3",
-    9: BEFORE[9],
+    8: BEFORE[8],
     10: f"{DELTAS}.begin:3",
     11: f"{DELTAS}.end:6",
 }

@@ -108,6 +108,8 @@ class Service:
         """
         self._warn_of_strangers()
         self._warn_if_stale(self._parts.pipeline.prices)
+        told = [destination.name for destination in self._destinations if destination.cost_metrics]
+        await self._worker.run(lambda: self._series_export.prepare(told))
         self._tasks.append(asyncio.create_task(self._kept_up(self._advance)))
         self._tasks.append(asyncio.create_task(self._kept_up(self.price_files.run)))
         self._tasks.append(asyncio.create_task(self._watch_budgets()))

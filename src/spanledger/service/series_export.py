@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
 from spanledger.core.deltas import Arrival
@@ -38,6 +38,16 @@ class SeriesExport:
         self._counters = counters
         self._temporality = temporality
 
+    def prepare(self, destinations: Iterable[str]) -> None:
+        """Note how destinations are told of series from now on; before anything is folded that they have not heard."""
+        changed = [one for one in destinations if self._ledger.deltas.temporality(one) is not self._temporality]
+        if not changed:
+            return
+        states = self._ledger.series.states()
+        with self._ledger.transaction():
+            for destination in changed:
+                self._ledger.deltas.choose(destination, self._temporality, states)
+
     def begin(self, destination: str, now_unix_nano: int) -> bytes:
         """Fold, read the gauges, and give the body to send; a delta export is written down before it leaves."""
         self._counters.add(Counter.SERIES_OVERFLOWED, self._pipeline.fold(now_unix_nano))
@@ -62,7 +72,6 @@ class SeriesExport:
                 self._ledger.deltas.end(destination, _arrival(outcome))
 
     def _points(self, destination: str, states: Sequence[SeriesState], now_unix_nano: int) -> list[SeriesPoint]:
-        self._choose(destination, states)
         if self._temporality is Temporality.CUMULATIVE:
             return series_points(destination, states, now_unix_nano)
         rising = [state for state in states if METRICS[state.key.metric].monotonic]
@@ -71,11 +80,6 @@ class SeriesExport:
             # Effect 10: COMMIT of a delta export, before effect 8. A kill before it leaves all of it to the next one.
             deltas = self._ledger.deltas.begin(destination, rising, now_unix_nano)
         return delta_points(deltas, now_unix_nano) + series_points(destination, others, now_unix_nano)
-
-    def _choose(self, destination: str, states: Sequence[SeriesState]) -> None:
-        if self._ledger.deltas.temporality(destination) is not self._temporality:
-            with self._ledger.transaction():
-                self._ledger.deltas.choose(destination, self._temporality, states)
 
 
 def _arrival(outcome: Outcome) -> Arrival:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
 from spanledger.core.errors import ConfigError
 from spanledger.core.genai import EVENT_INFERENCE
 from spanledger.core.money import parse_usd
 from spanledger.core.semconv import GenAi, Metric
 from spanledger.sdk import Pricer, SpanledgerSpanExporter
+from support.replaying import list_prices
 from support.sdk_records import Call, Plugged, gen_ai_log, gen_ai_span, settings_with
 
 CALL = {
@@ -219,14 +223,33 @@ def test_what_is_remembered_is_bounded():
 @pytest.mark.parametrize("name", ["spanledger", "no-such-exporter"])
 def test_an_exporter_that_cannot_stand_behind_is_refused(name):
     with pytest.raises(ConfigError, match=r"sdk\.traces_exporter"):
-        SpanledgerSpanExporter(pricer=Pricer(settings_with(sdk__traces_exporter=name)))
+        SpanledgerSpanExporter(pricer=Pricer(settings_with(sdk__traces_exporter=name), prices=list_prices()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "protocol", "behind"),
+    [
+        ({}, "", GrpcSpanExporter),
+        ({}, "grpc", GrpcSpanExporter),
+        ({}, "http/protobuf", HttpSpanExporter),
+        ({"sdk__traces_exporter": "otlp_proto_http"}, "grpc", HttpSpanExporter),
+        ({"sdk__traces_exporter": "console"}, "", ConsoleSpanExporter),
+    ],
+)
+def test_the_exporter_behind_is_chosen_by_name_and_protocol(monkeypatch, settings, protocol, behind):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+
+    exporter = SpanledgerSpanExporter(pricer=Pricer(settings_with(**settings), prices=list_prices()))
+
+    assert type(exporter._inner) is behind
+    exporter.shutdown()
 
 
 def test_an_unknown_protocol_is_refused(monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "carrier-pigeon")
 
     with pytest.raises(ConfigError, match="carrier-pigeon"):
-        SpanledgerSpanExporter(pricer=Pricer(settings_with()))
+        SpanledgerSpanExporter(pricer=Pricer(settings_with(), prices=list_prices()))
 
 
 SCALARS = st.one_of(st.text(max_size=8), st.integers(), st.floats(), st.booleans(), st.none(), st.binary(max_size=4))
