@@ -26,7 +26,8 @@ from spanledger.core.semconv import (
     In,
 )
 from spanledger.otlp.refusals import ANSWERED, CONNECTION_ENDS, RECORD_REFUSALS, REQUEST_REFUSALS, Refusal
-from spanledger.telemetry import COUNTED_BY_REASON, Counter
+from spanledger.service.self_telemetry import COMMIT_DURATION, COMMIT_DURATION_MEANING
+from spanledger.telemetry import COUNTERS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "Generated from the code by `make docs`; checked by `make docs-check`.\n"
@@ -108,9 +109,14 @@ def _metrics() -> Iterator[str]:
         yield f"| `{gauge.name}` | `{gauge.unit}` | {own}{resource} | {gauge.description} |"
     yield "\n## Counted by the service itself\n"
     yield "Every drop, refusal and repetition has a counter:\n"
-    for counter in Counter:
-        by_reason = COUNTED_BY_REASON.get(counter)
-        yield f"- `{counter}`" + ("" if by_reason is None else f": {by_reason}, by `reason` ([refusals](refusals.md))")
+    yield "They begin at 0 with the process; by OTLP with the others, and at `/metrics` (`admin.endpoint`).\n"
+    yield "| counter | unit | label | meaning |"
+    yield "|---|---|---|---|"
+    for spec in COUNTERS.values():
+        if spec.is_exported:
+            label = "-" if spec.label is None else f"`{spec.label}` ([refusals](refusals.md))"
+            yield f"| `{spec.name}` | `{spec.unit}` | {label} | {spec.description} |"
+    yield f"| `{COMMIT_DURATION}` | `s` | - | {COMMIT_DURATION_MEANING} A histogram. |"
 
 
 def _refusals() -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter as Tally
+from dataclasses import dataclass
 from enum import StrEnum
 
 from spanledger.core.reasons import Reason
@@ -12,27 +13,68 @@ from spanledger.core.reasons import Reason
 class Counter(StrEnum):
     """Things that are counted; a bounded set."""
 
-    COMMITS_FAILED = "commits_failed"
+    COMMITS_FAILED = "commits.failed"
     CONNECTIONS_CLOSED = "receiver.connections_closed"
     DROPPED = "dropped"
     DUPLICATES = "duplicates"
-    EXPORTS_RETRIED = "exports_retried"
-    METRIC_EXPORTS_FAILED = "metric_exports_failed"
-    PAYLOADS_EXPIRED = "payloads_expired"
-    PAYLOADS_NOT_FORWARDED = "payloads_not_forwarded"
-    PAYLOADS_SET_ASIDE = "payloads_set_aside"
-    PRICE_LOADS_REFUSED = "price_loads_refused"
-    RECORDS_REJECTED_BY_DESTINATION = "records_rejected_by_destination"
+    EXPORTS_RETRIED = "forward.retries"
+    METRIC_EXPORTS_FAILED = "forward.metric_exports_failed"
+    PAYLOADS_EXPIRED = "forward.payloads_expired"
+    PAYLOADS_FORWARDED = "forward.payloads"
+    PAYLOADS_NOT_FORWARDED = "forward.payloads_dropped"
+    PAYLOADS_SET_ASIDE = "forward.payloads_refused"
+    PRICE_LOADS_REFUSED = "price_book.loads_refused"
+    RECORDS_RECEIVED = "receiver.records"
+    RECORDS_REJECTED_BY_DESTINATION = "forward.records_rejected"
     REFUSED = "receiver.refused"
-    SERIES_OVERFLOWED = "series_overflowed"
+    REQUESTS_RECEIVED = "receiver.requests"
+    SERIES_OVERFLOWED = "series.overflowed"
 
 
-COUNTED_BY_REASON = {
-    Counter.REFUSED: "requests refused by a receiver",
-    Counter.DROPPED: "records refused alone, out of requests that were taken",
-    Counter.CONNECTIONS_CLOSED: "connections that a receiver closed",
+@dataclass(frozen=True, slots=True)
+class CounterSpec:
+    """One counter: UCUM unit, meaning, and the label that tells its parts apart, if one does.
+
+    One that is not exported stands in a series of the ledger already, which survives restarts.
+    """
+
+    counter: Counter
+    unit: str
+    description: str
+    label: str | None = None
+    is_exported: bool = True
+
+    @property
+    def name(self) -> str:
+        """Name of the metric."""
+        return f"spanledger.{self.counter.value}"
+
+
+COUNTERS: dict[Counter, CounterSpec] = {
+    spec.counter: spec
+    for spec in (
+        CounterSpec(Counter.REQUESTS_RECEIVED, "{request}", "Requests that were read and booked."),
+        CounterSpec(Counter.RECORDS_RECEIVED, "{record}", "Records of model calls and control points in them."),
+        CounterSpec(Counter.REFUSED, "{request}", "Requests refused by a receiver.", "reason"),
+        CounterSpec(Counter.DROPPED, "{record}", "Records refused alone, out of requests that were taken.", "reason"),
+        CounterSpec(Counter.CONNECTIONS_CLOSED, "{connection}", "Connections that a receiver closed.", "reason"),
+        CounterSpec(Counter.DUPLICATES, "{record}", "Records that were there already.", is_exported=False),
+        CounterSpec(Counter.COMMITS_FAILED, "{commit}", "Commits that failed; their senders were told to try again."),
+        CounterSpec(Counter.SERIES_OVERFLOWED, "{series}", "Labels that found no room under `metrics.max_series`."),
+        CounterSpec(Counter.PAYLOADS_FORWARDED, "{payload}", "Payloads that a destination took."),
+        CounterSpec(Counter.EXPORTS_RETRIED, "{request}", "Requests to a destination that are tried again."),
+        CounterSpec(Counter.PAYLOADS_SET_ASIDE, "{payload}", "Payloads that a destination refused for good."),
+        CounterSpec(Counter.PAYLOADS_NOT_FORWARDED, "{payload}", "Payloads not kept for a destination: outbox full."),
+        CounterSpec(Counter.PAYLOADS_EXPIRED, "{payload}", "Payloads that waited too long for a destination."),
+        CounterSpec(Counter.RECORDS_REJECTED_BY_DESTINATION, "{record}", "Records that a destination refused alone."),
+        CounterSpec(Counter.PRICE_LOADS_REFUSED, "{load}", "Changed price files that were refused."),
+        CounterSpec(Counter.METRIC_EXPORTS_FAILED, "{request}", "Exports of our own metrics that did not arrive."),
+    )
 }
-"""Counters with a `reason` (`core.reasons.Reason`), and what they count."""
+"""Every counter, in the order of the documentation."""
+
+COUNTED_BY_REASON = frozenset(counter for counter, spec in COUNTERS.items() if spec.label is not None)
+"""Counters with a `reason` (`core.reasons.Reason`)."""
 
 
 class Counters:

@@ -14,7 +14,10 @@ from pathlib import Path
 from spanledger.service.runtime import Addresses
 from support.serving import CENTURY_SECONDS
 
-READY = re.compile(r"spanledger ready: OTLP gRPC on (?P<grpc>\S+), HTTP on (?P<http>[^;]+); .*")
+READY = re.compile(
+    r"spanledger ready: OTLP gRPC on (?P<grpc>\S+), HTTP on (?P<http>[^;]+)"
+    r"(; health and metrics on (?P<admin>[^;]+))?; .*"
+)
 _START_SECONDS = 30
 TESTS = Path(__file__).parent.parent
 COMMAND = Path(sys.executable).with_name("spanledger")
@@ -54,6 +57,7 @@ async def start_serve(
         *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ledger", str(ledger_path), *arguments),
         env={
             **{key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "SPANLEDGER_"))},
+            "SPANLEDGER_ADMIN__ENDPOINT": "127.0.0.1:0",
             "SPANLEDGER_FORWARD__JOIN_WINDOW_SECONDS": "0",
             "SPANLEDGER_METRICS__INTERVAL_SECONDS": "0.1",
             "SPANLEDGER_PRICES__STALE_AFTER_DAYS": "36500",
@@ -72,7 +76,7 @@ async def _ready(process: asyncio.subprocess.Process) -> Serving:
     line = (await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)).decode().strip()
     match = READY.fullmatch(line)
     assert match is not None, (line, await _errors(process))
-    return Serving(process, line, Addresses(match["grpc"], match["http"]))
+    return Serving(process, line, Addresses(match["grpc"], match["http"], match["admin"]))
 
 
 async def _errors(process: asyncio.subprocess.Process) -> str:

@@ -64,6 +64,7 @@ def settings_for(sink: OtlpSink, ledger_path: Path, **more: Any) -> Settings:
     flags = {
         "receiver.grpc.endpoint": "127.0.0.1:0",
         "receiver.http.endpoint": "127.0.0.1:0",
+        "admin.endpoint": "127.0.0.1:0",
         "ledger.path": str(ledger_path),
         "exporter.endpoint": endpoint,
         "forward.join_window_seconds": "0",

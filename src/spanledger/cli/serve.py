@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from spanledger.cli.options import ConfigOption, LedgerOption, exits_on_bad_input
+from spanledger.cli.options import ConfigOption, ExitCode, LedgerOption, exits_on_bad_input
 from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.sections import Settings
 from spanledger.config.settings import FLAGS, load_settings, require_no_loop
@@ -54,7 +54,7 @@ async def _serve(settings: Settings) -> bool:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, _stop, stopping)
     loop.add_signal_handler(signal.SIGHUP, service.price_files.ask)
     try:
         addresses = await service.start()
@@ -63,6 +63,13 @@ async def _serve(settings: Settings) -> bool:
     finally:
         await service.stop()
     return service.watch.damaged.is_set() and not stopping.is_set()
+
+
+def _stop(stopping: asyncio.Event) -> None:
+    """Stop in good order at the first signal, at once at the second: what is not acknowledged yet, senders keep."""
+    if stopping.is_set():
+        os._exit(ExitCode.FINDING)
+    stopping.set()
 
 
 async def _first(*events: asyncio.Event) -> None:
@@ -75,6 +82,8 @@ async def _first(*events: asyncio.Event) -> None:
 
 def _ready_line(settings: Settings, addresses: Addresses) -> str:
     listening = f"OTLP gRPC on {addresses.grpc}, HTTP on {addresses.http}"
+    if addresses.admin is not None:
+        listening = f"{listening}; health and metrics on {addresses.admin}"
     return f"spanledger ready: {listening}; ledger {_shown(settings.ledger.path)}; {_shown_destinations(settings)}"
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from spanledger.config.basis import BasisSection
 from spanledger.config.budgets import Budgets
 from spanledger.config.destinations import Exporter, MoreExporter, Name
-from spanledger.config.fields import PositiveSeconds, Seconds, Section, TimeZone
+from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section, TimeZone
 from spanledger.config.prices import Layers
 from spanledger.config.privacy import Privacy
 from spanledger.config.receivers import Receiver
@@ -154,10 +154,20 @@ class Sdk(Section):
     max_calls: int = Field(default=10_000, gt=0, description="Calls remembered, so that each is counted once.")
 
 
+class Admin(Section):
+    """Health and the component's metrics, on a port of their own."""
+
+    endpoint: Endpoint | None = Field(
+        default="localhost:8890",
+        description="Where `/healthz`, `/readyz` and `/metrics` are answered; `null`: nowhere.",
+    )
+
+
 class Settings(Section):
     """All settings; every one has a default."""
 
     receiver: Receiver = Receiver()
+    admin: Admin = Admin()
     ledger: Ledger = Field(default_factory=Ledger)
     exporter: Exporter = Exporter()
     destinations: dict[Name, MoreExporter] = Field(

@@ -22,6 +22,9 @@ class Gauge(StrEnum):
     BUDGET_LIMIT = "spanledger.budget.limit"
     BUDGET_SPENT = "spanledger.budget.spent"
     BUDGET_FORECAST = "spanledger.budget.forecast"
+    LEDGER_WRITABLE = "spanledger.ledger.writable"
+    SETTLE_LAG = "spanledger.settle.lag"
+    SERIES = "spanledger.series"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,17 @@ GAUGES: dict[Gauge, GaugeSpec] = {
             _BUDGET,
             "What will be spent of a budget by the end of its period: what is, and each day to come as its weekday was "
             "in the last four weeks (docs/budgets.md).",
+        ),
+        GaugeSpec(Gauge.LEDGER_WRITABLE, "1", Quantity.COUNT, (), "1 while the ledger can be written, else 0."),
+        GaugeSpec(
+            Gauge.SETTLE_LAG,
+            "s",
+            Quantity.DURATION,
+            ("stage",),
+            "How long what is due has waited: spans for their posting (`join`), sums for their look (`residual`).",
+        ),
+        GaugeSpec(
+            Gauge.SERIES, "{series}", Quantity.COUNT, ("metric",), "Series in use; `metrics.max_series` at most."
         ),
     )
 }

@@ -98,6 +98,7 @@ class Forwarder:
         match outcome:
             case Accepted(rejected=rejected):
                 self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, rejected)
+                self._counters.add(Counter.PAYLOADS_FORWARDED, len(batch))
                 await self._outbox.remove(batch)  # Effect 6: COMMIT. After it they are never sent again.
             case Refused(reason=reason):
                 return await self._single_out(batch, reason)

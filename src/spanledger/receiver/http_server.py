@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from spanledger.otlp.status import error_status, response
 from spanledger.receiver.gate import Gate, Passage, internal_error
 from spanledger.receiver.http_protocol import GuardedProtocol
 from spanledger.receiver.inflating import Inflater
+from spanledger.receiver.listener import Listener
 
 LOGGER = logging.getLogger("spanledger.receiver")
 
@@ -63,7 +63,6 @@ class HttpReceiver:
         self._consumer = consumer
         self._gate = gate
         self._endpoint = gate.limits.http.endpoint
-        self._tls = tls
         # The time that an idle connection is kept is told to senders: one that sends just when we close would have to
         # send again, and not every client does.
         keep_alive = f"timeout={max(1, int(gate.limits.idle_timeout_seconds))}"
@@ -82,9 +81,7 @@ class HttpReceiver:
             backlog=_BACKLOG,
             timeout_keep_alive=math.ceil(gate.limits.idle_timeout_seconds) + 1,
         )
-        self._server = uvicorn.Server(config)
-        self._socket: socket.socket | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._listener = Listener(config, tls)
 
     async def start(self) -> str:
         """Listen, and give the address as `host:port`.
@@ -92,29 +89,15 @@ class HttpReceiver:
         Raises:
             ConfigError: the address cannot be listened on.
         """
-        host, _, port = self._endpoint.rpartition(":")
         try:
-            self._socket = _listen(host.strip("[]"), int(port))
+            return await self._listener.start(self._endpoint)
         except OSError as error:
             problem = f"receiver.http.endpoint {self._endpoint}: cannot be listened on ({error}); choose another with"
             raise ConfigError([f"{problem} --http HOST:PORT"]) from None
-        # The server's own `serve` would take over the process's signal handlers; the service has its own.
-        config = self._server.config
-        config.load()
-        config.ssl = self._tls
-        self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup(sockets=[self._socket])
-        self._serving = asyncio.create_task(self._server.main_loop())
-        return f"{host}:{self._socket.getsockname()[1]}"
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more requests and finish those under way."""
-        if self._serving is None or self._socket is None:
-            return
-        self._server.should_exit = True
-        await self._serving
-        self._server.config.timeout_graceful_shutdown = math.ceil(grace_seconds)
-        await self._server.shutdown(sockets=[self._socket])
+        await self._listener.stop(grace_seconds)
 
     async def _application(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -173,22 +156,6 @@ class HttpReceiver:
         if inflater is not None:
             inflater.finish()
         return b"".join(chunks)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind the first address of a host that can be bound, without sharing the port."""
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError:
-        listening.close()
-        raise
-    listening.setblocking(False)
-    return listening
 
 
 def _route(scope: Message, media_type: str, max_header_bytes: int) -> Signal:

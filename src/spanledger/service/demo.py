@@ -81,6 +81,7 @@ def demo_settings(sink_endpoint: str, ledger_path: Path) -> Settings:
         {
             "receiver.grpc.endpoint": "127.0.0.1:0",
             "receiver.http.endpoint": "127.0.0.1:0",
+            "admin.endpoint": None,
             "ledger.path": str(ledger_path),
             "exporter.endpoint": sink_endpoint,
             "forward.join_window_seconds": str(_JOIN_WINDOW_SECONDS),

@@ -90,6 +90,7 @@ class Accepted:
     """
 
     receipts: tuple[Receipt, ...]
+    records: int
     duplicates: int
     not_forwarded: int = 0
     rejected: Mapping[Reason, int] = field(default_factory=dict)
@@ -204,7 +205,8 @@ class Pipeline:
             # Effect 2: COMMIT and its fsync, on leaving this block. A kill before it leaves nothing, as after effect 1;
             # after it the group is booked though no sender knows: one that sends again sends duplicates.
         rejected = Tally(problem.reason for prepared in group for problem in prepared.problems)
-        return Accepted(tuple(map(_receipt, group)), len(repeated), not_forwarded, rejected)
+        taken = len(records) + sum(len(prepared.points) for prepared in group)
+        return Accepted(tuple(map(_receipt, group)), taken, len(repeated), not_forwarded, rejected)
 
     def advance(self, now_unix_nano: int) -> bool:
         """Post the spans whose window has closed, then seal the payloads that waited. True when there may be more."""

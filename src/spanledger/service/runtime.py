@@ -13,22 +13,26 @@ from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Payload, Receipt
 from spanledger.core.settling import Prices
 from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND, shown_time
-from spanledger.core.usage import Signal
+from spanledger.core.usage import Signal, Temporality
 from spanledger.exporter.client import Outcome
 from spanledger.exporter.forward import Forwarder
 from spanledger.exporter.metrics import MetricsExporter
 from spanledger.exporter.retry import Backoff
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.screen import Screener
+from spanledger.receiver.admin_server import AdminServer
+from spanledger.service.admin import ServiceAdmin
 from spanledger.service.assembly import Parts, load_prices
 from spanledger.service.budget_watch import BudgetWatch
+from spanledger.service.component_gauges import component_readings
 from spanledger.service.destinations import NamedClient
-from spanledger.service.gauges import readers
+from spanledger.service.gauges import Reader, readers
 from spanledger.service.ledger_watch import LedgerWatch
 from spanledger.service.pipeline import Accepted
 from spanledger.service.price_files import PriceFiles
 from spanledger.service.receivers import Receivers
-from spanledger.service.series_export import SeriesExport
+from spanledger.service.self_telemetry import SelfTelemetry
+from spanledger.service.series_export import SeriesExport, resource_of
 from spanledger.service.worker import LedgerWorker
 from spanledger.telemetry import Counter, Counters
 
@@ -37,6 +41,7 @@ LOGGER = logging.getLogger("spanledger")
 _ADVANCE_PAUSE_MAX_SECONDS = 1.0
 _RECOVERY_PAUSE_SECONDS = 1.0
 _BUDGET_PAUSE_SECONDS = 15.0
+_ADMIN_GRACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Addresses:
 
     grpc: str
     http: str
+    admin: str | None = None
 
 
 class Service:
@@ -77,18 +83,21 @@ class Service:
             self.counters,
             interval_seconds=settings.prices.reload_interval_seconds,
         )
+        self._telemetry = SelfTelemetry(self.counters, resource_of(parts.ledger))
+        all_readers: tuple[Reader, ...] = (
+            *readers(
+                parts.ledger,
+                [destination.name for destination in destinations],
+                lambda: parts.pipeline.prices,
+                lambda: self.price_files.refused,
+            ),
+            self._budgets.readings,
+            lambda now_unix_nano: component_readings(parts.ledger, self.watch.fault, now_unix_nano),
+        )
         self._series_export = SeriesExport(
             parts.ledger,
             parts.pipeline,
-            (
-                *readers(
-                    parts.ledger,
-                    [destination.name for destination in destinations],
-                    lambda: parts.pipeline.prices,
-                    lambda: self.price_files.refused,
-                ),
-                self._budgets.readings,
-            ),
+            all_readers,
             self.counters,
             settings.metrics.temporality,
         )
@@ -99,6 +108,7 @@ class Service:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._receivers = Receivers(settings.receiver, self, self.counters)
+        self._admin = self._admin_server(all_readers)
 
     async def start(self) -> Addresses:
         """Start everything, the receivers last.
@@ -114,7 +124,8 @@ class Service:
         self._tasks.append(asyncio.create_task(self._kept_up(self.price_files.run)))
         self._tasks.append(asyncio.create_task(self._watch_budgets()))
         self._tasks.extend(asyncio.create_task(self._kept_up(part.run)) for part in self._senders)
-        return Addresses(*await self._receivers.start())
+        admin = None if self._admin is None else await self._admin.start()
+        return Addresses(*await self._receivers.start(), admin)
 
     async def consume(self, delivery: Delivery) -> Receipt:
         """Make a delivery durable; see `core.delivery.Consumer`."""
@@ -147,7 +158,10 @@ class Service:
             part.stop()
         await self._end_tasks()
         await self._send_the_rest()
+        if self._admin is not None:
+            await self._admin.stop(_ADMIN_GRACE_SECONDS)
         await self._worker.stop()
+        self._telemetry.close()
         for destination in self._destinations:
             await destination.client.close()
         self._parts.ledger.close()
@@ -237,8 +251,11 @@ class Service:
             pass
         self.counters.add(Counter.PAYLOADS_EXPIRED, self._parts.pipeline.expire(time.time_ns()))
 
-    def _on_accepted(self, accepted: Accepted) -> None:
+    def _on_accepted(self, accepted: Accepted, seconds: float) -> None:
         self.watch.succeeded()
+        self._telemetry.committed(seconds)
+        self.counters.add(Counter.REQUESTS_RECEIVED, len(accepted.receipts))
+        self.counters.add(Counter.RECORDS_RECEIVED, accepted.records)
         self.counters.add(Counter.DUPLICATES, accepted.duplicates)
         self.counters.add(Counter.PAYLOADS_NOT_FORWARDED, accepted.not_forwarded)
         for reason, count in accepted.rejected.items():
@@ -259,10 +276,22 @@ class Service:
             max_batch_bytes=forward.max_batch_bytes,
         )
 
+    def _admin_server(self, all_readers: tuple[Reader, ...]) -> AdminServer | None:
+        endpoint = self._settings.admin.endpoint
+        if endpoint is None:
+            return None
+        names = [destination.name for destination in self._destinations]
+        export = SeriesExport(
+            self._parts.ledger, self._parts.pipeline, all_readers, self.counters, Temporality.CUMULATIVE
+        )
+        admin = ServiceAdmin(self._parts, self._worker, self.watch, export, self._telemetry, self._budgets, names)
+        return AdminServer(admin, endpoint)
+
     def _metrics_exporter(self, to: NamedClient) -> MetricsExporter:
         async def begin() -> bytes:
             await asyncio.to_thread(self._budgets.keep_up, time.time_ns())
-            return await self._worker.run(lambda: self._series_export.begin(to.name, time.time_ns()))
+            body = await self._worker.run(lambda: self._series_export.begin(to.name, time.time_ns()))
+            return body + self._telemetry.body()
 
         async def end(outcome: Outcome) -> None:
             await self._worker.run(lambda: self._series_export.end(to.name, outcome))

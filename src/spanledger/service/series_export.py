@@ -53,13 +53,9 @@ class SeriesExport:
         self._counters.add(Counter.SERIES_OVERFLOWED, self._pipeline.fold(now_unix_nano))
         states = self._ledger.series.states()
         points = self._points(destination, states, now_unix_nano)
-        release = version("spanledger")
-        resource = {
-            "service.name": "spanledger",
-            "service.version": release,
-            "service.instance.id": _instance_id(self._ledger),
-        }
+        resource = resource_of(self._ledger)
         gauges = readings(self._readers, now_unix_nano)
+        release = resource["service.version"]
         return metrics_body(points, gauges, resource, release, now_unix_nano, self._temporality)
 
     def end(self, destination: str, outcome: Outcome) -> None:
@@ -80,6 +76,15 @@ class SeriesExport:
             # Effect 10: COMMIT of a delta export, before effect 8. A kill before it leaves all of it to the next one.
             deltas = self._ledger.deltas.begin(destination, rising, now_unix_nano)
         return delta_points(deltas, now_unix_nano) + series_points(destination, others, now_unix_nano)
+
+
+def resource_of(ledger: Ledger) -> dict[str, str]:
+    """What the service is: its name, version, and an id that is the same as long as the ledger is."""
+    return {
+        "service.name": "spanledger",
+        "service.version": version("spanledger"),
+        "service.instance.id": _instance_id(ledger),
+    }
 
 
 def _arrival(outcome: Outcome) -> Arrival:

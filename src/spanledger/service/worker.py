@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -53,7 +54,7 @@ class LedgerWorker:
         pipeline: Pipeline,
         meter: Meter,
         clock: Callable[[], int],
-        on_accepted: Callable[[Accepted], None],
+        on_accepted: Callable[[Accepted, float], None],
         on_failed: Callable[[Exception], None],
         *,
         redaction: Redaction | None = None,
@@ -122,12 +123,13 @@ class LedgerWorker:
         return items
 
     def _book(self, bookings: Sequence[_Booking]) -> None:
+        began = time.monotonic()
         try:
             accepted = self._pipeline.accept([booking.prepared for booking in bookings], self._clock())
         except Exception as error:  # noqa: BLE001 - whatever stopped the commit, no sender may hear OK
             self._book_alone(bookings, error)
             return
-        self._on_accepted(accepted)
+        self._on_accepted(accepted, time.monotonic() - began)
         self._answer([(b.done, receipt) for b, receipt in zip(bookings, accepted.receipts, strict=True)])
 
     def _book_alone(self, bookings: Sequence[_Booking], error: Exception) -> None:

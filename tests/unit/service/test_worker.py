@@ -40,7 +40,7 @@ def consume_all(parts: Parts, pipeline: object, deliveries: Sequence[Delivery]) 
     failed: list[Exception] = []
 
     async def run() -> list[object]:
-        worker = LedgerWorker(pipeline, parts.meter, lambda: 10**18, lambda _: None, failed.append)
+        worker = LedgerWorker(pipeline, parts.meter, lambda: 10**18, lambda *_: None, failed.append)
         results = await asyncio.gather(*map(worker.consume, deliveries), return_exceptions=True)
         await worker.stop()
         return results
@@ -86,7 +86,7 @@ def test_an_unreadable_body_never_reaches_the_thread(parts: Parts) -> None:
 
 def test_work_on_the_thread_gives_its_result_or_its_error(parts: Parts) -> None:
     async def run() -> None:
-        worker = LedgerWorker(parts.pipeline, parts.meter, lambda: 0, lambda _: None, lambda _: None)
+        worker = LedgerWorker(parts.pipeline, parts.meter, lambda: 0, lambda *_: None, lambda _: None)
         assert await worker.run(lambda: 6 * 7) == 42
         with pytest.raises(ZeroDivisionError):
             await worker.run(lambda: 1 // 0)
@@ -106,7 +106,7 @@ def test_who_waits_too_long_is_told_to_send_again_and_is_booked_all_the_same(par
     async def run() -> list[object]:
         failed: list[Exception] = []
         worker = LedgerWorker(
-            parts.pipeline, parts.meter, lambda: 10**18, lambda _: None, failed.append, wait_max_seconds=0.01
+            parts.pipeline, parts.meter, lambda: 10**18, lambda *_: None, failed.append, wait_max_seconds=0.01
         )
         holding = asyncio.create_task(worker.run(hold))
         await asyncio.to_thread(entered.wait)

@@ -1,0 +1,110 @@
+"""Health and metrics over HTTP, on a port of their own: `/healthz`, `/readyz`, `/metrics`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import orjson
+import uvicorn
+
+from spanledger.core.errors import ConfigError
+from spanledger.receiver.listener import Listener
+
+LOGGER = logging.getLogger("spanledger.admin")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
+_METHODS = ("GET", "HEAD")
+_IDLE_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether telemetry can be taken, and the facts that this stands on: texts, numbers and truth values by name."""
+
+    ready: bool
+    facts: dict[str, str | int | float | bool | None]
+
+
+class Subject(Protocol):
+    """What is asked."""
+
+    async def readiness(self) -> Readiness:
+        """Whether telemetry can be taken now."""
+        ...
+
+    async def scrape(self) -> tuple[bytes, str]:
+        """The metrics in Prometheus' text format, and its content type."""
+        ...
+
+
+class AdminServer:
+    """Answers for a subject."""
+
+    def __init__(self, subject: Subject, endpoint: str) -> None:
+        self._subject = subject
+        self._endpoint = endpoint
+        config = uvicorn.Config(
+            self._application,
+            interface="asgi3",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_IDLE_SECONDS,
+        )
+        self._listener = Listener(config)
+
+    async def start(self) -> str:
+        """Listen, and give the address as `host:port`.
+
+        Raises:
+            ConfigError: the address cannot be listened on.
+        """
+        try:
+            return await self._listener.start(self._endpoint)
+        except OSError as error:
+            problem = f"admin.endpoint {self._endpoint}: cannot be listened on ({error}); choose another, or null"
+            raise ConfigError([problem]) from None
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Take no more questions."""
+        await self._listener.stop(grace_seconds)
+
+    async def _application(self, scope: Message, _: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            status, content_type, body = await self._answer(scope["method"], scope["path"])
+        except Exception:
+            LOGGER.exception("a question to %s could not be answered", scope["path"])
+            status, content_type, body = HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"not now\n"
+        headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status.value, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _answer(self, method: str, path: str) -> tuple[HTTPStatus, str, bytes]:
+        if method not in _METHODS:
+            return HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"send GET\n"
+        match path:
+            case "/healthz":
+                return HTTPStatus.OK, _TEXT, b"alive\n"
+            case "/readyz":
+                readiness = await self._subject.readiness()
+                status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
+                return status, _JSON, orjson.dumps({"ready": readiness.ready, **readiness.facts}) + b"\n"
+            case "/metrics":
+                text, content_type = await self._subject.scrape()
+                return HTTPStatus.OK, content_type, text
+            case _:
+                return HTTPStatus.NOT_FOUND, _TEXT, b"/healthz, /readyz and /metrics are here\n"

@@ -1,0 +1,62 @@
+"""A uvicorn server on a socket of its own, that leaves the process's signals alone."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import ssl
+
+import uvicorn
+
+
+class Listener:
+    """Runs an ASGI application, as a uvicorn configuration describes it, on one address. Port 0 takes a free one."""
+
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None = None) -> None:
+        self._server = uvicorn.Server(config)
+        self._tls = tls
+        self._socket: socket.socket | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, endpoint: str) -> str:
+        """Listen, and give the address as `host:port`.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        host, _, port = endpoint.rpartition(":")
+        self._socket = _listen(host.strip("[]"), int(port))
+        # The server's own `serve` would take over the process's signal handlers; the service has its own.
+        config = self._server.config
+        config.load()
+        config.ssl = self._tls
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[self._socket])
+        self._serving = asyncio.create_task(self._server.main_loop())
+        return f"{host}:{self._socket.getsockname()[1]}"
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Take no more requests and finish those under way."""
+        if self._serving is None or self._socket is None:
+            return
+        self._server.should_exit = True
+        await self._serving
+        self._server.config.timeout_graceful_shutdown = math.ceil(grace_seconds)
+        await self._server.shutdown(sockets=[self._socket])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind the first address of a host that can be bound, without sharing the port."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError:
+        listening.close()
+        raise
+    listening.setblocking(False)
+    return listening

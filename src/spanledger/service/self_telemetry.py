@@ -1,0 +1,59 @@
+"""What the component says of itself: its counters and how long its commits take, by the SDK's own instruments.
+
+None of this is on the way of a record: counters are read when an export asks, a commit is timed once for its group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+
+from spanledger.exporter.metrics import SCOPE_NAME
+from spanledger.telemetry import COUNTERS, Counter, Counters
+
+COMMIT_DURATION = "spanledger.commit.duration"
+COMMIT_DURATION_MEANING = "How long a commit took, its fsync included; it serves all requests that waited for it."
+_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class SelfTelemetry:
+    """Instruments of one service. Sums begin with the process, as those of any other program."""
+
+    def __init__(self, counters: Counters, resource: Mapping[str, str]) -> None:
+        self._reader = InMemoryMetricReader()
+        self._provider = MeterProvider([self._reader], Resource(dict(resource)), shutdown_on_exit=False)
+        meter = self._provider.get_meter(SCOPE_NAME, resource.get("service.version"))
+        for counter, spec in COUNTERS.items():
+            if not spec.is_exported:
+                continue
+            observe: Callable[[CallbackOptions], Iterable[Observation]] = partial(_observe, counters, counter)
+            meter.create_observable_counter(spec.name, [observe], spec.unit, spec.description)
+        self._commits = meter.create_histogram(
+            COMMIT_DURATION, "s", COMMIT_DURATION_MEANING, explicit_bucket_boundaries_advisory=_BUCKETS_SECONDS
+        )
+
+    def committed(self, seconds: float) -> None:
+        """Note how long a commit took."""
+        self._commits.record(seconds)
+
+    def body(self) -> bytes:
+        """The metrics as an OTLP request, to be put behind another one."""
+        data = self._reader.get_metrics_data()
+        return b"" if data is None else encode_metrics(data).SerializeToString()
+
+    def close(self) -> None:
+        """Let go of the instruments."""
+        self._provider.shutdown()
+
+
+def _observe(counters: Counters, counter: Counter, _: CallbackOptions) -> Iterable[Observation]:
+    label = COUNTERS[counter].label
+    if label is None:
+        return [Observation(counters.snapshot()[counter])]
+    return [Observation(amount, {label: str(value)}) for value, amount in counters.by_reason(counter).items()]

@@ -1,0 +1,132 @@
+"""Health and metrics on a port of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+from pathlib import Path
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from spanledger.core.money import picousd_of_double
+from spanledger.core.semconv import Metric
+from spanledger.core.usage import Signal
+from support.processes import start_serve
+from support.replaying import read_folder, replay_folders
+from support.serving import Running, Transport, protobuf_body, running, send, standing
+from support.truth import CAPTURES
+
+FOLDER = CAPTURES / "s03_subagent"
+
+
+def deliveries() -> list:
+    return [body.delivery for body in read_folder(FOLDER)]
+
+
+async def ask(up: Running, path: str, method: str = "GET") -> requests.Response:
+    return await asyncio.to_thread(requests.request, method, f"http://{up.addresses.admin}{path}", timeout=10)
+
+
+def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    families = text_string_to_metric_families(text)
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def test_a_scrape_has_the_money_of_the_ledger_and_the_counters_of_the_component(tmp_path: Path) -> None:
+    async def run() -> tuple[str, str]:
+        async with running(tmp_path / "ledger.db") as up:
+            await send(Transport.HTTP_PROTOBUF, up.addresses, deliveries())
+            await send(Transport.GRPC, up.addresses, deliveries()[:2])
+            url, headers = f"http://{up.addresses.http}/v1/logs", {"content-type": "application/x-protobuf"}
+            refused = await asyncio.to_thread(requests.post, url, data=b"\xff", headers=headers, timeout=10)
+            assert refused.status_code == 400
+            await up.service.rest()
+            first = (await ask(up, "/metrics")).text
+            answer = await ask(up, "/metrics")
+            assert answer.headers["content-type"].startswith("text/plain; version=")
+            return first, answer.text
+
+    first, second = map(samples, asyncio.run(run()))
+    costs = [key for key in second if key[0] in ("spanledger_cost_USD_total", "spanledger_cost_adjustment_USD")]
+    assert costs
+    assert {first[key] for key in costs} == {0.0}  # so that increase() sees all of it
+    figures = standing(tmp_path / "ledger.db").figures
+    assert sum(picousd_of_double(second[key]) for key in costs) == figures.metrics[Metric.COST]
+
+    sent = len(deliveries()) + 2
+    assert second["spanledger_receiver_requests_total", ()] == sent
+    assert second["spanledger_receiver_refused_total", (("reason", "unreadable_body"),)] == 1
+    assert second["spanledger_forward_payloads_total", ()] == sent
+    assert second["spanledger_outbox_payloads", (("destination", "default"), ("state", "pending"))] == 0
+    assert second["spanledger_ledger_writable", ()] == 1
+    assert second["spanledger_commit_duration_seconds_count", ()] >= 1
+    assert second["spanledger_series", (("metric", "spanledger.cost"),)] > 0
+
+
+def test_the_component_speaks_of_itself_by_otlp_too(tmp_path: Path) -> None:
+    async def run() -> list[bytes]:
+        async with running(tmp_path / "ledger.db") as up:
+            await send(Transport.GRPC, up.addresses, deliveries())
+            await up.service.rest()
+        return up.sink.bodies[Signal.METRICS]
+
+    said = b"".join(asyncio.run(run()))
+    for name in (b"spanledger.receiver.requests", b"spanledger.commit.duration", b"spanledger.settle.lag"):
+        assert name in said
+
+
+def test_alive_and_ready_and_what_is_not_there(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db") as up:
+            assert (await ask(up, "/healthz")).text == "alive\n"
+            ready = await ask(up, "/readyz")
+            assert (ready.status_code, ready.json()["ready"], ready.json()["ledger"]) == (200, True, "writable")
+            assert ready.json()["price_book"].startswith("anthropic-list@")
+            assert (await ask(up, "/healthz", "HEAD")).content == b""
+            assert (await ask(up, "/healthz", "POST")).status_code == 405
+            assert (await ask(up, "/v1/traces")).status_code == 404
+
+    asyncio.run(run())
+
+
+def test_a_ledger_that_cannot_be_written_is_alive_and_not_ready(tmp_path: Path) -> None:
+    def read_only(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db") as up:
+            connection = up.service._parts.ledger.database.connection
+            await up.service._worker.run(lambda: read_only(connection))
+            one = deliveries()[0]
+            url, headers = f"http://{up.addresses.http}/v1/{one.signal}", {"content-type": "application/x-protobuf"}
+            answer = await asyncio.to_thread(requests.post, url, data=protobuf_body(one), headers=headers, timeout=10)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+            ready = await ask(up, "/readyz")
+            assert (ready.status_code, ready.json()["ledger"]) == (503, "read_only")
+            assert (await ask(up, "/healthz")).status_code == 200
+            await up.service._worker.run(lambda: connection.execute("PRAGMA query_only = OFF") and None)
+            await send(Transport.GRPC, up.addresses, [one])
+            assert (await ask(up, "/readyz")).status_code == 200
+
+    asyncio.run(run())
+
+
+def test_a_second_signal_ends_the_process_at_once_and_loses_nothing(tmp_path: Path) -> None:
+    reference = replay_folders([FOLDER], tmp_path / "reference.db")
+    ledger_path = tmp_path / "ledger.db"
+
+    async def run() -> int:
+        slow = {"SPANLEDGER_FORWARD__FLUSH_TIMEOUT_SECONDS": "600", "SPANLEDGER_EXPORTER__TIMEOUT_SECONDS": "600"}
+        listening = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        serving = await start_serve(ledger_path, "--otlp-endpoint", f"http://127.0.0.1:{port}", environ=slow)
+        await send(Transport.GRPC, serving.addresses, deliveries())
+        serving.process.send_signal(signal.SIGTERM)
+        code, _ = await serving.end(signal.SIGTERM)
+        listening.close()
+        return code
+
+    assert asyncio.run(run()) in (0, 1)  # 0: it had stopped in good order before the second signal came
+    assert standing(ledger_path).figures.report.cost_picousd == reference.figures.report.cost_picousd
