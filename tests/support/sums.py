@@ -43,12 +43,12 @@ def call(
     asked: str = "",
     query_class: QueryClass = MAIN,
     speed: Speed = Speed.STANDARD,
-    by_span_alone: bool = False,
+    served: bool = True,
 ) -> ReceivedCall:
-    """A call that a log event told of, unless `asked` says that a span did; its cache writes are for 5 minutes."""
+    """A call that a log event told of, if `served`; `asked` says that a span did. Cache writes are for 5 minutes."""
     tokens = Tokens(counts.input, counts.output, counts.cache_read, cache_write_5m=counts.cache_write)
-    served = "" if by_span_alone else model
-    return ReceivedCall(name, round(end * SECOND), asked, served, query_class, speed, tokens, by_span_alone)
+    by_log = model if served else ""
+    return ReceivedCall(name, round(end * SECOND), asked, by_log, query_class, speed, tokens)
 
 
 def point(

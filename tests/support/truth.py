@@ -131,7 +131,7 @@ def _region(one: dict) -> str:
 
 
 def _asked(model: str) -> str:
-    return model.removesuffix("[1m]")
+    return model.lower().removesuffix("[1m]")
 
 
 def _share(found: Served, rest: Iterable[Request], held: Counts) -> None:

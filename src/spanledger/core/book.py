@@ -59,6 +59,15 @@ class PriceBook:
         self._resolved[raw_model] = resolved = Resolved(name, prices)
         return resolved
 
+    def same_model(self, one: str, other: str) -> bool:
+        """Whether two spellings name one model."""
+        if one == other:
+            return True
+        left, right = self.resolve(one), self.resolve(other)
+        if left.prices is not None and right.prices is not None:
+            return left.prices is right.prices
+        return left.name.name == right.name.name
+
     def changes(self, raw_model: str) -> tuple[int, ...]:
         """Instants at which a price of a model may change, ascending."""
         prices = self.resolve(raw_model).prices

@@ -116,6 +116,21 @@ class ClientPrices:
             )
         return tuple(found)
 
+    def ways_as(self, book: PriceBook, client_version: str, asked: str) -> tuple[ClientPricing, ...]:
+        """Ways in which a version may price a call by the model asked for; none when neither list nor table know it."""
+        citation = f"priced as {asked}, the model asked for"
+        return tuple(
+            replace(way, priced_as=asked, citation=citation)
+            for way in self.ways(book, client_version, asked)
+            if way.origin is not Origin.ERRATUM and way.book.resolve(asked).prices is not None
+        )
+
+    def ways_as_any(self, book: PriceBook, client_version: str) -> tuple[ClientPricing, ...]:
+        """Ways in which a version may price a call by some model, as where it knows not the one asked for."""
+        table = self._tables.get(client_version)
+        origin, prices = (Origin.LIST, book) if table is None else (Origin.TABLE, table)
+        return tuple(ClientPricing(origin, prices, priced_as=model.id) for model in prices.models)
+
 
 def version_of(text: str) -> tuple[int, ...]:
     """Read `2.1.330` so that versions compare; empty when it is none."""

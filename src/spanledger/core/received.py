@@ -14,7 +14,7 @@ class ReceivedCall:
     """A call that some record told of. `asked` is the model of its span, `served` that of its log, if they came.
 
     A call without a log whose span names an alias has the model that the alias is known for as `served`. `query_class`
-    is `unknown` when the record does not say it in a word that we know. `by_span_alone`: no log of it came.
+    is `unknown` when the record does not say it in a word that we know.
     """
 
     identity: str
@@ -24,7 +24,6 @@ class ReceivedCall:
     query_class: QueryClass
     speed: Speed
     tokens: Tokens
-    by_span_alone: bool = False
 
     @property
     def counts(self) -> Counts:

@@ -7,7 +7,7 @@ and never less than nothing: an interval with less metric than calls has lost me
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from spanledger.core.control import Counts, Interval, Line
@@ -34,18 +34,35 @@ class Leftover:
     calls: tuple[ReceivedCall, ...]
 
 
-def leftovers(
-    spans: Sequence[Interval], calls: Sequence[ReceivedCall], names: ModelNames
-) -> tuple[list[Leftover], set[Alias]]:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """On which line the sums hold a call; `cost_picousd` is the client's figure if the call is all of the line."""
+
+    line: Line
+    cost_picousd: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What sums say: what is left of their lines, what names stand for, where they hold calls (by identity)."""
+
+    leftovers: list[Leftover]
+    aliases: set[Alias]
+    held: dict[str, Held]
+
+
+def read_sums(
+    spans: Sequence[Interval], calls: Sequence[ReceivedCall], names: ModelNames, wanted: Container[str] = ()
+) -> Reading:
     """Hold calls against the sums of intervals that follow one another.
 
-    Gives what is left of each line, and the aliases that follow from lines without a call and calls without a line.
+    Aliases follow from lines without a call and calls without a line. Of the calls `wanted` (by identity) it is told on
+    which line they are held, where that is in no doubt.
     """
-    found: list[Leftover] = []
-    aliases: set[Alias] = set()
+    reading = Reading([], set(), {})
     for placed in place(spans, calls, names):
-        found.extend(_of_interval(placed, names, aliases))
-    return found, aliases
+        _read_interval(placed, names, wanted, reading)
+    return reading
 
 
 @dataclass(slots=True)
@@ -63,22 +80,32 @@ class _Open:
         self.calls.append(call)
 
 
-def _of_interval(placed: Placed, names: ModelNames, aliases: set[Alias]) -> list[Leftover]:
+def _read_interval(placed: Placed, names: ModelNames, wanted: Container[str], reading: Reading) -> None:
     span, calls = placed.interval, _classed(placed, names)
-    found: list[Leftover] = []
     for query_class, excess in excess_by_class(held_beyond(span, calls)).items():
         target = excess.minus(placed.lent.get(query_class, Counts())).positive
         lines = {line: _Open(total.counts, []) for line, total in span.lines.items() if line.query_class is query_class}
-        if not _tells_anything(lines, target, calls, names):
+        if not _tells_anything(lines, target, calls, names, wanted):
             continue
         unmatched = _take_off(lines, [call for call in calls if call.query_class is query_class], names)
-        aliases.update(_aliases(lines, unmatched, names))
+        reading.aliases.update(_aliases(lines, unmatched, names))
+        if not placed.lent:
+            reading.held.update(_held(span, lines, wanted))
         _shrink(lines, target, names)
         for line, open_line in lines.items():
-            if any(open_line.counts) or any(_is_open(call, line) for call in open_line.calls):
+            if any(open_line.counts) or any(call.tokens.cache_write_unspecified for call in open_line.calls):
                 certain = open_line.certain and not unmatched and not placed.lent
-                found.append(_leftover(span, line, open_line, certain=certain))
-    return found
+                reading.leftovers.append(_leftover(span, line, open_line, certain=certain))
+
+
+def _held(span: Interval, lines: Mapping[Line, _Open], wanted: Container[str]) -> Iterable[tuple[str, Held]]:
+    """The calls of lines that hold no less than their calls; on another line they may not all lie."""
+    for line, open_line in lines.items():
+        if not open_line.certain:
+            continue
+        is_all = len(open_line.calls) == 1 and not any(open_line.counts)
+        cost = span.lines[line].cost_picousd if is_all else 0
+        yield from ((call.identity, Held(line, cost or None)) for call in open_line.calls if call.identity in wanted)
 
 
 def _classed(placed: Placed, names: ModelNames) -> list[ReceivedCall]:
@@ -117,18 +144,15 @@ def _names(call: ReceivedCall, names: ModelNames) -> set[str]:
     return {names.canonical(name) for name in (call.asked, call.served) if name}
 
 
-def _tells_anything(lines: Iterable[Line], left: Counts, calls: Iterable[ReceivedCall], names: ModelNames) -> bool:
+def _tells_anything(
+    lines: Iterable[Line], left: Counts, calls: Iterable[ReceivedCall], names: ModelNames, wanted: Container[str]
+) -> bool:
     """Whether there is a residual, a call of which the sums may tell more, or an alias to learn."""
     return (
         any(left)
-        or any(call.tokens.cache_write_unspecified or call.by_span_alone for call in calls)
+        or any(call.tokens.cache_write_unspecified or call.identity in wanted for call in calls)
         or any(not names.known(line.model) for line in lines)
     )
-
-
-def _is_open(call: ReceivedCall, line: Line) -> bool:
-    """Whether a line may tell more of a call: the time to live of its cache writes, the speed that it was served at."""
-    return bool(call.tokens.cache_write_unspecified) or (call.by_span_alone and call.speed is not line.speed)
 
 
 def _aliases(lines: Mapping[Line, _Open], unmatched: Sequence[ReceivedCall], names: ModelNames) -> Iterable[Alias]:
@@ -181,7 +205,8 @@ def _taken(lines: Mapping[Line, _Open], call: ReceivedCall, fits: Sequence[Line]
 
 
 def _fit(line: Line, open_line: _Open, call: ReceivedCall) -> tuple[bool, bool, str, str]:
-    return (line.speed is not call.speed, not open_line.counts.holds(call.counts), line.model, line.speed)
+    """How well a line fits: it holds the call's counts first, for the speed served may not be the one asked for."""
+    return (not open_line.counts.holds(call.counts), line.speed is not call.speed, line.model, line.speed)
 
 
 def _take_groups(lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall]) -> list[ReceivedCall]:

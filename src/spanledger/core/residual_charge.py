@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spanledger.core.attribution import account_of, cost_center_of
-from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPricing
 from spanledger.core.digest import digest_of
+from spanledger.core.hypotheses import with_long_writes
 from spanledger.core.posting import Charge, Status
 from spanledger.core.rating import quote
 from spanledger.core.rating_input import RatingInput
@@ -16,7 +16,7 @@ from spanledger.core.residual import Leftover
 from spanledger.core.settling import Prices, price_of
 from spanledger.core.tariff import Tariff, Unpriced
 from spanledger.core.usage import Basis, Evidence, Speed, Tokens
-from spanledger.core.verdict import with_long_writes
+from spanledger.core.verdict import Hints, judge
 
 _NOISE_PICOUSD = 1_000
 """The client sums its costs in doubles: what its figures can be off by."""
@@ -77,36 +77,33 @@ def _long_writes(leftover: Leftover, way: ClientPricing) -> LongWrites | None:
 
 
 def residual_charge(
-    leftover: Leftover, long: LongWrites, book: PriceBook, aliases: Aliases, basis: Basis, occurred_unix_nano: int
+    leftover: Leftover, long: LongWrites, prices: Prices, aliases: Aliases, basis: Basis, occurred_unix_nano: int
 ) -> Charge:
     """Charge what is left of a line.
 
-    The figure is a lower bound when the time to live of its cache writes is not known, and when the prompt of a single
-    call may have exceeded the limit of its price.
+    The figure is a lower bound when the client's cost of the line does not tell what it may hold more: cache writes for
+    an hour, prompts of single calls beyond the limit of their price.
     """
-    line, counts = leftover.line, leftover.counts
+    line, counts, book = leftover.line, leftover.counts, prices.book
     model = line.model if book.resolve(line.model).prices is not None else aliases.get(line.model, line.model)
     tokens = Tokens(counts.input, counts.output, counts.cache_read, cache_write_unspecified=counts.cache_write)
-    if long.known:
-        tokens = with_long_writes(tokens, long.of_residual)
-    quoted = quote(
-        book,
-        RatingInput(
-            provider=leftover.source.provider,
-            model=model,
-            at_unix_nano=occurred_unix_nano,
-            tokens=tokens,
-            speed=line.speed,
-            prompt_tokens=0,
-        ),
-        cost_center_of(leftover.source),
+    call = RatingInput(
+        provider=leftover.source.provider,
+        model=model,
+        at_unix_nano=occurred_unix_nano,
+        tokens=tokens if not long.known else with_long_writes(tokens, long.of_residual),
+        speed=line.speed,
+        prompt_tokens=0,
     )
+    explained = None if leftover.calls else _explained(leftover, replace(call, tokens=tokens), prices)
+    call = explained or call
+    quoted = quote(book, call, cost_center_of(leftover.source))
     outcome = quoted.charged
     return Charge(
         identity=f"residual:{_digest(leftover)}",
-        record_digest=_digest(leftover, *map(str, tokens), model),
+        record_digest=_digest(leftover, *map(str, call.tokens), model),
         evidence=Evidence.METRIC,
-        status=_status(outcome, tokens, long),
+        status=_status(outcome, call.tokens, is_certain=explained is not None or long.is_certain),
         source=leftover.source,
         account=account_of(
             leftover.source,
@@ -117,19 +114,36 @@ def residual_charge(
             speed=line.speed,
         ),
         price=price_of(book, quoted),
-        tokens=tokens,
+        tokens=call.tokens,
         client_cost_picousd=None,
         occurred_unix_nano=occurred_unix_nano,
     )
 
 
-def _status(outcome: Tariff | Unpriced, tokens: Tokens, long: LongWrites) -> Status:
+def _explained(leftover: Leftover, call: RatingInput, prices: Prices) -> RatingInput | None:
+    """The facts by which the client's cost of a line without calls comes out even; None when there are none or several.
+
+    All its calls had prompts within the limit of their price, or all beyond it; one line may be both.
+    """
+    if leftover.cost_picousd is None:
+        return None
+    hints = Hints(asked=leftover.line.model, speed=leftover.line.speed)
+    for prompt_tokens in (0, None):
+        asked = replace(call, prompt_tokens=prompt_tokens)
+        version = leftover.source.client_version
+        judgement = judge(prices.book, prices.clients, version, asked, leftover.cost_picousd, hints)
+        if judgement.explains and judgement.call.speed is leftover.line.speed:
+            return judgement.call
+    return None
+
+
+def _status(outcome: Tariff | Unpriced, tokens: Tokens, *, is_certain: bool) -> Status:
     if isinstance(outcome, Unpriced):
         return Status.UNPRICED
     limit = outcome.row.limit
     may_be_long = outcome.block is None and limit is not None and tokens.prompt > limit
-    is_open = tokens.cache_write > 0 and not long.is_certain
-    return Status.LOWER_BOUND if may_be_long or is_open or outcome.bounds else Status.EXACT
+    is_open = (may_be_long or tokens.cache_write > 0) and not is_certain
+    return Status.LOWER_BOUND if is_open or outcome.bounds else Status.EXACT
 
 
 def _all_short(leftover: Leftover, way: ClientPricing) -> int | None:
@@ -139,7 +153,8 @@ def _all_short(leftover: Leftover, way: ClientPricing) -> int | None:
     asked = [_asked(leftover, line.model, leftover.end_unix_nano, tokens, line.speed)] if any(tokens) else []
     for call in leftover.calls:
         model = call.served or call.asked
-        asked.append(_asked(leftover, model, call.end_unix_nano, with_long_writes(call.tokens, 0), line.speed))
+        tokens = with_long_writes(call.tokens, 0)
+        asked.append(_asked(leftover, model, call.end_unix_nano, tokens, line.speed))
     costs = [way.cost_picousd(call) for call in asked]
     known = [cost for cost in costs if cost is not None]
     return sum(known) if len(known) == len(costs) else None

@@ -16,13 +16,14 @@ from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, VersionRange
 from spanledger.core.control import Counts
 from spanledger.core.digest import digest_of
+from spanledger.core.hypotheses import with_long_writes
 from spanledger.core.posting import Charge, Price, Status
 from spanledger.core.rating import quote
 from spanledger.core.rating_input import RatingInput
 from spanledger.core.recounts import may_be_recounts
 from spanledger.core.tariff import Quote, Tariff, Unpriced
 from spanledger.core.usage import Evidence, Tokens, UsageRecord
-from spanledger.core.verdict import judge
+from spanledger.core.verdict import NO_HINTS, Hints, Judgement, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Settlement:
     `calls` maps the identity of each record to the identity of its call. `standing` is the best sighting of each call
     and signal. `charged` are the sightings to charge, `waiting` those that wait for their log; a clock that steps back
     can make one wait that was charged, which is no reason to take it back. `wait_until_unix_nano` is when a span's
-    window closes, None when nothing waits.
+    window closes, None when nothing waits. `asked` is the model that a log's call was asked of, by the log's identity,
+    where a span tells it.
     """
 
     calls: Mapping[str, str]
@@ -70,6 +72,7 @@ class Settlement:
     charged: tuple[Sighting, ...]
     waiting: tuple[Sighting, ...]
     wait_until_unix_nano: int | None
+    asked: Mapping[str, str]
 
 
 def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) -> Settlement:
@@ -84,7 +87,8 @@ def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) ->
     waiting = tuple(span for span in lone if due[span.record.identity] > now_unix_nano)
     charged = (*logs.values(), *(span for span in lone if due[span.record.identity] <= now_unix_nano))
     wait_until = min((due[span.record.identity] for span in waiting), default=None)
-    return Settlement(calls, (*logs.values(), *spans.values()), charged, waiting, wait_until)
+    asked = {calls[identity]: span.record.model for identity, span in spans.items()}
+    return Settlement(calls, (*logs.values(), *spans.values()), charged, waiting, wait_until, asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,49 +99,84 @@ class Prices:
     clients: ClientPrices
 
 
-def charge_for(sighting: Sighting, prices: Prices, policy: Policy) -> Charge:
-    """Rate and attribute the record that a call is charged from.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What other signals say of a call beside the record that it is charged from.
 
-    Where its cost figure gives away a fact that the record does not state, the fact is taken (evidence `inferred`).
+    `served` is the model that an alias asked for stands for; `cost_picousd` the client's figure where the record has
+    none; `long_writes` how many of its open cache writes were for an hour, for certain if `writes_are_certain`. Each is
+    empty where nothing says it.
+    """
+
+    hints: Hints = NO_HINTS
+    served: str = ""
+    cost_picousd: int | None = None
+    long_writes: int | None = None
+    writes_are_certain: bool = False
+
+
+def charge_for(sighting: Sighting, prices: Prices, policy: Policy, beside: Beside | None = None) -> Charge:
+    """Rate and attribute the record that a call is charged from, with what is known beside it.
+
+    Where a cost figure gives away a fact that no record states, the fact is taken (evidence `inferred`). A span is
+    provisional until the client's sums had their time to tell more (`beside` is not None).
     """
     record, book = sighting.record, prices.book
     occurred = held(record.time_unix_nano, sighting.received_unix_nano, policy.clock_skew_max_nano)
-    call = RatingInput(
-        provider=record.source.provider,
-        model=record.model,
-        at_unix_nano=occurred,
-        tokens=record.tokens,
-        speed=record.speed,
-    )
+    call = _stated(record, occurred, beside)
+    figure = record.client_cost_picousd
+    if figure is None and beside is not None:
+        figure = beside.cost_picousd
     judgement = None
-    if record.client_cost_picousd is not None:
-        version = record.source.client_version
-        judgement = judge(book, prices.clients, version, call, record.client_cost_picousd)
-        call = judgement.call
-    inferred = judgement is not None and judgement.inferred
-    quoted = quote(book, call, cost_center_of(record.source))
+    if figure is not None:
+        hints = NO_HINTS if beside is None else beside.hints
+        judgement = judge(book, prices.clients, record.source.client_version, call, figure, hints)
+    told = call if judgement is None else judgement.call
+    if beside is not None and beside.long_writes is not None and told.tokens.cache_write_unspecified:
+        told = replace(told, tokens=with_long_writes(told.tokens, beside.long_writes))
+    quoted = quote(book, told, cost_center_of(record.source))
     outcome = quoted.charged
     return Charge(
         identity=record.identity,
         record_digest=record.digest,
-        evidence=Evidence.INFERRED if inferred else record.evidence,
-        status=_status(record, outcome, call.tokens),
+        evidence=_evidence(record, call, judgement),
+        status=_status(record, outcome, told.tokens, judgement, beside),
         source=record.source,
         account=account_of(
             record.source,
             basis=basis_of(record.source, policy.basis_rules),
             model=outcome.model,
-            served_model=record.model,
+            served_model=told.model,
             query_class=record.query_class,
-            speed=call.speed,
+            speed=told.speed,
             purpose=Purpose.of(record),
         ),
         price=price_of(book, quoted),
-        tokens=call.tokens,
+        tokens=told.tokens,
         client_cost_picousd=record.client_cost_picousd,
         occurred_unix_nano=occurred,
-        verdict=None if judgement is None else judgement.verdict,
+        verdict=None if judgement is None or record.client_cost_picousd is None else judgement.verdict,
     )
+
+
+def _stated(record: UsageRecord, occurred_unix_nano: int, beside: Beside | None) -> RatingInput:
+    """The call as its record states it. A span says the speed asked for: where sums tell the one served, it is that."""
+    model, speed = record.model, record.speed
+    if beside is not None:
+        model = beside.served or model
+        if record.evidence is Evidence.SPAN:
+            speed = beside.hints.speed or speed
+    return RatingInput(record.source.provider, model, occurred_unix_nano, record.tokens, speed)
+
+
+def _evidence(record: UsageRecord, stated: RatingInput, judgement: Judgement | None) -> Evidence:
+    """The record's signal, or `inferred`; that sums tell the cache writes of a span apart is no inference."""
+    if judgement is None or not judgement.inferred:
+        return record.evidence
+    if record.evidence is Evidence.SPAN and replace(judgement.call, tokens=stated.tokens) == stated:
+        searched = judgement.call.tokens.web_search != stated.tokens.web_search
+        return Evidence.INFERRED if searched else record.evidence
+    return Evidence.INFERRED
 
 
 def standing_by_identity(sightings: Iterable[Sighting], policy: Policy) -> dict[str, Sighting]:
@@ -220,12 +259,25 @@ def held(time_unix_nano: int, received_unix_nano: int, skew_max_nano: int) -> in
     return time_unix_nano if abs(time_unix_nano - received_unix_nano) <= skew_max_nano else received_unix_nano
 
 
-def _status(record: UsageRecord, outcome: Tariff | Unpriced, tokens: Tokens) -> Status:
+def _status(
+    record: UsageRecord,
+    outcome: Tariff | Unpriced,
+    tokens: Tokens,
+    judgement: Judgement | None,
+    beside: Beside | None,
+) -> Status:
     if isinstance(outcome, Unpriced):
         return Status.UNPRICED
-    if record.evidence is Evidence.SPAN:
+    has_bounds = bool(outcome.bounds_of(tokens))
+    if record.evidence is not Evidence.SPAN:
+        is_open = judgement is not None and judgement.is_open
+        return Status.LOWER_BOUND if has_bounds or is_open else Status.EXACT
+    if beside is None or has_bounds:
         return Status.PROVISIONAL
-    return Status.LOWER_BOUND if outcome.bounds_of(tokens) else Status.EXACT
+    if judgement is not None:
+        return Status.EXACT if judgement.explains else Status.PROVISIONAL
+    is_certain = not record.tokens.cache_write_unspecified or beside.writes_are_certain
+    return Status.EXACT if is_certain else Status.PROVISIONAL
 
 
 def price_of(book: PriceBook, quoted: Quote) -> Price:

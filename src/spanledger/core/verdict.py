@@ -1,32 +1,23 @@
 """Verdicts: why the client's cost figure of a call is what it is, and the facts that it gives away (design §4).
 
-The client knows what its telemetry does not say: the served speed, US residency, web searches, the time to live of
-cache writes. Where exactly one such fact reproduces its figure, we take the fact, never the figure.
+The client knows what its telemetry does not say. Where exactly one hypothesis reproduces its figure, we take the fact,
+never the figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from itertools import product
 
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, ClientPricing, Origin
+from spanledger.core.hypotheses import FACTS, Match, as_stated, precision_picousd, with_changes
 from spanledger.core.pricing import Modifier
 from spanledger.core.rating import rate
 from spanledger.core.rating_input import RatingInput
 from spanledger.core.tariff import Tariff, Unpriced, UnpricedReason
-from spanledger.core.usage import Speed, Tokens
-
-SEARCHES_MAX = 20
-"""More web searches than this in one call are not looked for."""
-
-_DOUBLE_NOISE_PICOUSD = 1_000
-"""What a figure can be off by that was summed in doubles."""
-
-_MICRO_PICOUSD = 10**6
-"""A figure of whole micro-USD may have been rounded to them."""
+from spanledger.core.usage import Speed
 
 _MULTIPLIER_STEPS = 1_000
 """An administrator's multiplier is taken to have at most three decimals."""
@@ -54,52 +45,92 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Hints:
+    """What other signals tell of a call. `asked` is the model asked for, "" when nothing tells it.
+
+    `speed` is the speed that the client's sums hold the call at, None when they don't tell. `holds_aborted` when
+    residuals explain the figure: attempts of the call that were cut.
+    """
+
+    asked: str = ""
+    speed: Speed | None = None
+    holds_aborted: bool = False
+
+
+NO_HINTS = Hints()
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict and the call with the facts that it stands on. `citation` is the source of a client's error."""
+    """A verdict and the call with the facts that it stands on. `citation` is the source of a client's error.
+
+    `is_open` when several explanations fit the figure: the call may cost more than by the facts that are certain.
+    """
 
     verdict: Verdict
     call: RatingInput
     inferred: bool = False
     citation: str = ""
+    is_open: bool = False
+
+    @property
+    def explains(self) -> bool:
+        """Whether the call's facts are all there is in the figure."""
+        return self.inferred or self.verdict in _EXPLAINED
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
-    call: RatingInput
-    way: ClientPricing
+_EXPLAINED = (Verdict.EQUAL, Verdict.CLIENT_TABLE, Verdict.REGIONAL_PREMIUM)
 
 
 def judge(
-    book: PriceBook, clients: ClientPrices, client_version: str, call: RatingInput, client_cost_picousd: int
+    book: PriceBook,
+    clients: ClientPrices,
+    client_version: str,
+    call: RatingInput,
+    client_cost_picousd: int,
+    hints: Hints = NO_HINTS,
 ) -> Judgement:
     """Explain a client's figure. `call` holds what its record states.
 
-    The facts as stated come first, then one deviation from them, then two; of each kind exactly one must reproduce the
-    figure to its own precision. None or several: our figure stands, and the verdict says so.
+    The facts as stated come first, then attempts that were cut, then one other fact, two, three; of each kind exactly
+    one must reproduce the figure to its own precision. A client prices by the model asked for: where that is another
+    than the one served, or may be, the price of another model is an explanation too. None or several: our figure
+    stands, and the verdict says so.
     """
-    ways = clients.ways(book, client_version, call.model)
-    stated = _matches(ways, [call], client_cost_picousd)
+    own = ways = clients.ways(book, client_version, call.model)
+    stated = as_stated(own, call, client_cost_picousd)
     if stated:
         return _judge_stated(book, call, stated)
-    for number in (1, 2):
-        found = _matches(ways, _deviations(call, number), client_cost_picousd)
-        if len({match.call for match in found}) == 1:
-            return Judgement(Verdict.INFERRED_FACTS, found[0].call, inferred=True, citation=found[0].way.citation)
-        if found:
-            return Judgement(Verdict.UNEXPLAINED, call)
-    return Judgement(_last_resort(book, ways, call, client_cost_picousd), call)
+    if hints.holds_aborted:
+        return Judgement(Verdict.ABORTED_ATTEMPTS, call)
+    if hints.asked and not book.same_model(hints.asked, call.model):
+        ways = clients.ways_as(book, client_version, hints.asked)
+        by_asked = as_stated(ways, call, client_cost_picousd)
+        if len({match.call for match in by_asked}) == 1:
+            return _judge_asked(book, call, by_asked[0])
+        if not ways and as_stated(clients.ways_as_any(book, client_version), call, client_cost_picousd):
+            return Judgement(Verdict.UNKNOWN_MODEL, call)
+    found = _fewest_changes(ways, call, client_cost_picousd, hints)
+    if not found:
+        return Judgement(_last_resort(book, own, call, client_cost_picousd), call)
+    may_be_another = not hints.asked and as_stated(clients.ways_as_any(book, client_version), call, client_cost_picousd)
+    if len({match.call for match in found}) > 1 or may_be_another:
+        return Judgement(Verdict.UNEXPLAINED, call, is_open=True)
+    return Judgement(Verdict.INFERRED_FACTS, found[0].call, inferred=True, citation=found[0].way.citation)
 
 
-def precision_picousd(client_cost_picousd: int) -> int:
-    """How far a client's figure may be from what it stands for."""
-    is_rounded = client_cost_picousd % _MICRO_PICOUSD == 0
-    return _MICRO_PICOUSD // 2 if is_rounded else _DOUBLE_NOISE_PICOUSD
+def tells_itself(
+    book: PriceBook, clients: ClientPrices, client_version: str, call: RatingInput, client_cost_picousd: int
+) -> bool:
+    """Whether a client's figure is explained by what its record states, so that no hint can change the charge."""
+    ways = clients.ways(book, client_version, call.model)
+    return len({match.call for match in as_stated(ways, call, client_cost_picousd)}) == 1
 
 
-def _judge_stated(book: PriceBook, call: RatingInput, found: Sequence[_Match]) -> Judgement:
+def _judge_stated(book: PriceBook, call: RatingInput, found: Sequence[Match]) -> Judgement:
     told = {match.call for match in found}
     if len(told) > 1:  # the ways in which a client may price tell different times to live
-        return Judgement(Verdict.UNEXPLAINED, call)
+        return Judgement(Verdict.UNEXPLAINED, call, is_open=True)
     match, inferred = found[0], found[0].call != call
     if match.way.origin is not Origin.LIST:
         return Judgement(Verdict.CLIENT_TABLE, match.call, inferred, match.way.citation)
@@ -112,63 +143,23 @@ def _judge_stated(book: PriceBook, call: RatingInput, found: Sequence[_Match]) -
     return Judgement(Verdict.EQUAL, call)
 
 
-def _matches(ways: Sequence[ClientPricing], calls: Sequence[RatingInput], client_cost_picousd: int) -> list[_Match]:
-    """Ways and facts that reproduce the figure."""
-    found = []
-    for way, call in product(ways, calls):
-        told = _told(way, call, client_cost_picousd)
-        if told is not None:
-            found.append(_Match(told, way))
-    return found
+def _judge_asked(book: PriceBook, call: RatingInput, match: Match) -> Judgement:
+    if book.resolve(call.model).prices is None:
+        return Judgement(Verdict.UNKNOWN_MODEL, call)
+    return Judgement(Verdict.CLIENT_TABLE, match.call, match.call != call, match.way.citation)
 
 
-def _told(way: ClientPricing, call: RatingInput, client_cost_picousd: int) -> RatingInput | None:
-    """The call with what the figure tells of its cache writes, None when a way does not reproduce the figure."""
-    short = way.cost_picousd(call)
-    rates = way.rates(call)
-    if short is None or rates is None:
-        return None
-    precision, rest = precision_picousd(client_cost_picousd), client_cost_picousd - short
-    writes = call.tokens.cache_write_unspecified
-    step = rates.cache_write_1h - rates.cache_write_5m
-    if not writes or step <= 2 * precision:
-        return call if abs(rest) <= precision else None
-    long = (rest + precision) // step
-    if not 0 <= long <= writes or abs(rest - long * step) > precision:
-        return None
-    return replace(call, tokens=with_long_writes(call.tokens, long))
-
-
-def with_long_writes(tokens: Tokens, long: int) -> Tokens:
-    """Tokens whose cache writes are told apart: so many for an hour, the others for five minutes."""
-    open_writes = tokens.cache_write_unspecified
-    return tokens._replace(
-        cache_write_5m=tokens.cache_write_5m + open_writes - long,
-        cache_write_1h=tokens.cache_write_1h + long,
-        cache_write_unspecified=0,
-    )
-
-
-def _deviations(call: RatingInput, number: int) -> list[RatingInput]:
-    """The call with so many of the facts changed that its record may not say or say wrongly, in a fixed order."""
-    return [changed for speed, geo, searches, changed in _changed(call) if speed + geo + bool(searches) == number]
-
-
-def _changed(call: RatingInput) -> Iterator[tuple[bool, bool, int, RatingInput]]:
-    other = Speed.STANDARD if call.speed is Speed.FAST else Speed.FAST
-    for speed, geo, searches in product((False, True), (False, True), range(SEARCHES_MAX + 1)):
-        tokens = call.tokens._replace(web_search=call.tokens.web_search + searches)
-        yield (
-            speed,
-            geo,
-            searches,
-            replace(
-                call,
-                speed=other if speed else call.speed,
-                inference_geo="us" if geo else call.inference_geo,
-                tokens=tokens,
-            ),
-        )
+def _fewest_changes(
+    ways: Sequence[ClientPricing], call: RatingInput, client_cost_picousd: int, hints: Hints
+) -> list[Match]:
+    """What reproduces the figure by the fewest other facts. Of several, those at the speed that the sums tell."""
+    for number in FACTS:
+        found = with_changes(ways, call, number, client_cost_picousd)
+        if len({match.call for match in found}) > 1 and hints.speed is not None:
+            found = [match for match in found if match.call.speed is hints.speed] or found
+        if found:
+            return found
+    return []
 
 
 def _last_resort(

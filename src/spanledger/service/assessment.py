@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from spanledger.core.attempts import explained_by_residuals
+from spanledger.core.attempts import ATTEMPTS_NANO, Excess, Remainder, holding_attempts
 from spanledger.core.basis import basis_of
+from spanledger.core.client_prices import ClientPricing, Origin
 from spanledger.core.posting import Charge, Status
+from spanledger.core.rating_input import RatingInput
 from spanledger.core.received import Alias, ModelNames
 from spanledger.core.recounts import may_be_recounts
-from spanledger.core.residual import Leftover, leftovers
+from spanledger.core.residual import Held, Leftover, read_sums
 from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge
-from spanledger.core.settling import Policy, Prices, Sighting, charge_for, held
-from spanledger.core.usage import QueryClass, Speed
-from spanledger.core.verdict import Verdict, with_long_writes
+from spanledger.core.settling import Beside, Policy, Prices, charge_for, held
+from spanledger.core.usage import Evidence
+from spanledger.core.verdict import Hints, Verdict, tells_itself
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
 from spanledger.service.stretches import BookNames, Call, Stretch, stretch_around
 
-_OPEN_VERDICTS = (Verdict.UNEXPLAINED, Verdict.MANAGED_RATES)
-"""Verdicts that a residual knows better: any two figures may happen to differ by a round factor."""
+_OPEN_VERDICTS = (Verdict.UNEXPLAINED, Verdict.MANAGED_RATES, Verdict.INFERRED_FACTS)
+"""Verdicts that a residual knows better: figures may happen to differ by a round factor or the price of searches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +34,15 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the client's sums tell of a call that they hold: the speed that it was served at, and how many of its cache
-    writes were for an hour (None: they don't tell), and whether that is certain.
-    """
-
-    speed: Speed
-    long: int | None
-    is_certain: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Assessment:
-    """What a stretch says. `residuals` are by identity, `told` by the identity of a call.
+    """What a stretch says. `residuals` are by identity, `beside` what it says of calls, by their identity.
 
-    `aborted` are the calls whose client's figure holds attempts that were cut. `aliases` are all that is known of the
-    user's names, with what the stretch adds; `learnt` is what it adds.
+    `aliases` are all that is known of the user's names, with what the stretch adds; `learnt` is what it adds.
     """
 
     stretch: Stretch
     residuals: Mapping[str, Residual]
-    told: Mapping[str, Told]
-    aborted: frozenset[str]
+    beside: Mapping[str, Beside]
     aliases: Aliases
     learnt: frozenset[Alias]
 
@@ -63,77 +52,144 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
     names = BookNames(prices.book)
     senders = ledger.residuals.senders_of(what.source)
     known = ledger.residuals.aliases(what.source.user_id)
-    stretch = stretch_around(ledger, policy, senders, what, _unambiguous(known, names), now_unix_nano)
-    left, found = leftovers(stretch.intervals, [call.received for call in stretch.calls], names)
-    found |= {alias for call in stretch.calls if (alias := _alias(call, names)) is not None}
+    stretch, since = _stretch(ledger, policy, what, _unambiguous(known, names), now_unix_nano)
+    open_calls = {
+        call.received.identity: call
+        for call in stretch.calls
+        if call.received.end_unix_nano >= since and _is_open(call, prices, policy)
+    }
+    reading = read_sums(stretch.intervals, [call.received for call in stretch.calls], names, open_calls)
+    found = reading.aliases | {alias for call in stretch.calls if (alias := _alias(call, names)) is not None}
     aliases = _unambiguous(known | found, names)
-    long = [long_writes(leftover, prices) for leftover in left]
     residuals: dict[str, Residual] = {}
+    shares: dict[str, LongWrites] = {}
     settled = {span.end_unix_nano for span in stretch.settled}
-    for leftover, writes in zip(left, long, strict=True):
+    for leftover in reading.leftovers:
+        writes = long_writes(leftover, prices)
+        shares.update(dict.fromkeys(writes.of_calls, writes))
         if leftover.end_unix_nano in settled and any(leftover.counts) and not _is_recount(leftover, policy):
             start, end = leftover.start_unix_nano, leftover.end_unix_nano
             received = ledger.control.received_unix_nano(senders, start, end)
             occurred = held(end, received, policy.clock_skew_max_nano)
             basis = basis_of(leftover.source, policy.basis_rules)
-            charge = residual_charge(leftover, writes, prices.book, aliases, basis, occurred)
+            charge = residual_charge(leftover, writes, prices, aliases, basis, occurred)
             if policy.recounts(leftover.source.client_version) and charge.status is not Status.UNPRICED:
                 charge = replace(charge, status=Status.PROVISIONAL)
             residuals[charge.identity] = Residual(charge, leftover)
-    told = _told(zip(left, long, strict=True))
-    aborted = _aborted(stretch, residuals.values(), prices, policy)
-    return Assessment(stretch, residuals, told, aborted, aliases, frozenset(found - known))
+    beside = {
+        identity: _beside(call, reading.held.get(identity), shares.get(identity), aliases)
+        for identity, call in open_calls.items()
+    }
+    for identity in _holding_attempts(open_calls, beside, residuals.values(), prices, policy):
+        beside[identity] = replace(beside[identity], hints=replace(beside[identity].hints, holds_aborted=True))
+    return Assessment(stretch, residuals, beside, aliases, frozenset(found - known))
 
 
-def _aborted(stretch: Stretch, residuals: Iterable[Residual], prices: Prices, policy: Policy) -> frozenset[str]:
-    """Calls whose client's figure exceeds the list price by what residuals of their class hold."""
-    amounts: dict[QueryClass, list[int]] = {}
-    for residual in residuals:
-        if residual.charge.list_cost_picousd:
-            amounts.setdefault(residual.leftover.line.query_class, []).append(residual.charge.list_cost_picousd)
-    excesses: dict[QueryClass, dict[str, int]] = {}
-    for call in stretch.calls:
-        if call.log is None or call.received.query_class not in amounts:
-            continue
-        charge = charge_for(call.log, prices, policy)
-        excess = charge.client_excess_picousd or 0
-        if charge.verdict in _OPEN_VERDICTS and excess > 0:
-            excesses.setdefault(call.received.query_class, {})[call.received.identity] = excess
-    return frozenset().union(
-        *(explained_by_residuals(overs, amounts[query_class]) for query_class, overs in excesses.items())
+def _stretch(
+    ledger: Ledger, policy: Policy, what: Unreconciled, aliases: Aliases, now_unix_nano: int
+) -> tuple[Stretch, int]:
+    """The stretch around a time, and since when all that may explain its calls is in it.
+
+    Where there are or were residuals, attempts of a call may be in other intervals than the call.
+    """
+    senders = ledger.residuals.senders_of(what.source)
+    stretch = stretch_around(ledger, policy, senders, what, aliases, now_unix_nano)
+    since, until = _hull(what, stretch)
+    wider = replace(what, start_unix_nano=since - ATTEMPTS_NANO, end_unix_nano=until + ATTEMPTS_NANO)
+    if not ledger.residuals.identities(what.source.group, wider.start_unix_nano, wider.end_unix_nano):
+        return stretch, since
+    return stretch_around(ledger, policy, senders, wider, aliases, now_unix_nano), since
+
+
+def _hull(what: Unreconciled, stretch: Stretch) -> tuple[int, int]:
+    """The time of a stretch with all its calls and intervals."""
+    ends = [call.received.end_unix_nano for call in stretch.calls]
+    starts = [what.start_unix_nano, *ends, *(span.start_unix_nano for span in stretch.intervals)]
+    return min(starts), max(what.end_unix_nano, *ends, *(span.end_unix_nano for span in stretch.intervals), 0)
+
+
+def tells_more(last: Charge, charge: Charge) -> bool:
+    """Whether a charge of the same record stands on other facts than the last one.
+
+    Other prices of the same facts are no reason to correct: repricing is a command.
+    """
+    got_a_price = (last.status is Status.UNPRICED) != (charge.status is Status.UNPRICED)
+    if got_a_price and charge.account.served_model == last.account.served_model:
+        return False
+    return _facts(charge) != _facts(last)
+
+
+def _facts(charge: Charge) -> tuple[object, ...]:
+    account = charge.account
+    stated = (charge.tokens, account.speed, account.served_model, charge.price.modifiers)
+    return (*stated, charge.evidence, charge.status, charge.verdict)
+
+
+def _is_open(call: Call, prices: Prices, policy: Policy) -> bool:
+    """Whether other signals may tell more of a call than the record that it is charged from."""
+    record = call.standing.record
+    if call.log is None or record.client_cost_picousd is None:
+        return call.log is None
+    occurred = held(record.time_unix_nano, call.standing.received_unix_nano, policy.clock_skew_max_nano)
+    stated = RatingInput(record.source.provider, record.model, occurred, record.tokens, record.speed)
+    version = record.source.client_version
+    return not tells_itself(prices.book, prices.clients, version, stated, record.client_cost_picousd)
+
+
+def _beside(call: Call, on_line: Held | None, writes: LongWrites | None, aliases: Aliases) -> Beside:
+    asked = call.received.asked or ("" if on_line is None else on_line.line.model)
+    hints = Hints(asked, None if on_line is None else on_line.line.speed)
+    if call.log is not None:
+        return Beside(hints)
+    return Beside(
+        hints,
+        served=aliases.get(asked, ""),
+        cost_picousd=None if on_line is None else on_line.cost_picousd,
+        long_writes=None if writes is None else writes.of_calls[call.received.identity],
+        writes_are_certain=writes is not None and writes.is_certain,
     )
 
 
-def refined(
-    charge: Charge, span: Sighting, told: Told | None, aliases: Aliases, prices: Prices, policy: Policy
-) -> Charge:
-    """The charge of a span alone with what the sums tell of it, and an alias of its model."""
-    record = span.record
-    model = aliases.get(record.model, record.model)
-    speed = record.speed if told is None else told.speed
-    if (model, speed) != (charge.account.served_model, charge.account.speed):
-        charge = charge_for(replace(span, record=replace(record, model=model, speed=speed)), prices, policy)
-    if charge.status is Status.UNPRICED:
-        return charge
-    tokens, is_certain = record.tokens, not record.tokens.cache_write_unspecified
-    if told is not None and told.long is not None:
-        tokens, is_certain = with_long_writes(record.tokens, told.long), told.is_certain
-    is_exact = is_certain and not charge.price.bounds
-    return replace(charge, tokens=tokens, status=Status.EXACT if is_exact else Status.PROVISIONAL)
+def _holding_attempts(
+    calls: Mapping[str, Call],
+    beside: Mapping[str, Beside],
+    residuals: Iterable[Residual],
+    prices: Prices,
+    policy: Policy,
+) -> set[str]:
+    """Calls whose figure holds what residuals cost; both as a client prices, without regional premium or contract."""
+    at_list = ClientPricing(Origin.LIST, prices.book)
+    costs = [(one.leftover, cost) for one in residuals if (cost := at_list.cost_picousd(_call_of(one.charge)))]
+    remainders = [Remainder(one.line.query_class, one.start_unix_nano, one.end_unix_nano, cost) for one, cost in costs]
+    excesses = []
+    for identity, call in calls.items() if remainders else ():
+        if call.log is None:
+            continue
+        charge = charge_for(call.log, prices, policy, beside[identity])
+        own = at_list.cost_picousd(replace(_call_of(charge), tokens=call.log.record.tokens, speed=call.received.speed))
+        if charge.verdict in _OPEN_VERDICTS and own is not None:
+            over = (charge.client_cost_picousd or 0) - own
+            excesses.append(Excess(identity, call.received.query_class, call.received.end_unix_nano, over))
+    return holding_attempts(excesses, remainders)
+
+
+def _call_of(charge: Charge) -> RatingInput:
+    """What a charge prices; a residual's prompts are those of single calls."""
+    account = charge.account
+    return RatingInput(
+        provider=account.provider,
+        model=account.served_model,
+        at_unix_nano=charge.occurred_unix_nano,
+        tokens=charge.tokens,
+        speed=account.speed,
+        prompt_tokens=0 if charge.evidence is Evidence.METRIC else None,
+    )
 
 
 def _is_recount(leftover: Leftover, policy: Policy) -> bool:
     """Whether what is left of a line may be extra frames of its calls, which nobody served."""
     calls = [call.counts for call in leftover.calls]
     return policy.recounts(leftover.source.client_version) and may_be_recounts(leftover.counts, calls)
-
-
-def _told(several: Iterable[tuple[Leftover, LongWrites]]) -> dict[str, Told]:
-    return {
-        call.identity: Told(leftover.line.speed, writes.of_calls.get(call.identity), writes.is_certain)
-        for leftover, writes in several
-        for call in leftover.calls
-    }
 
 
 def _alias(call: Call, names: ModelNames) -> Alias | None:

@@ -10,7 +10,7 @@ from spanledger.core.rating_input import RatingInput
 from spanledger.core.settling import Policy, Prices, Sighting, standing_by_identity
 from spanledger.core.times import shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Evidence
-from spanledger.core.verdict import Verdict, judge
+from spanledger.core.verdict import Hints, Verdict, judge
 from spanledger.ledger.ledger import Ledger
 
 Json = dict[str, object]
@@ -67,7 +67,9 @@ def _citation(prices: Prices, policy: Policy, charge: Charge, sightings: list[Si
     if record is None or record.client_cost_picousd is None:
         return ""
     call = RatingInput(record.source.provider, record.model, charge.occurred_unix_nano, record.tokens, record.speed)
-    judgement = judge(prices.book, prices.clients, record.source.client_version, call, record.client_cost_picousd)
+    asked = next((s.record.model for s in sightings if s.record.evidence is Evidence.SPAN), "")
+    version, figure = record.source.client_version, record.client_cost_picousd
+    judgement = judge(prices.book, prices.clients, version, call, figure, Hints(asked))
     return judgement.citation if judgement.verdict is charge.verdict else ""
 
 

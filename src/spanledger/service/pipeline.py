@@ -21,11 +21,12 @@ from spanledger.core.metering import Meter
 from spanledger.core.posting import Charge, Latest, reconcile
 from spanledger.core.reasons import Reason
 from spanledger.core.redaction import Redaction
-from spanledger.core.settling import Policy, Prices, Sighting, charge_for, settle
+from spanledger.core.settling import Beside, Policy, Prices, Sighting, charge_for, settle
 from spanledger.core.signals import signal_key, told_by
 from spanledger.core.tally import TallyKey, duplicate_tallies, tally_increments
 from spanledger.core.turn import Turn
-from spanledger.core.usage import ActivityPoint, ControlPoint, Problem, Signal, UsageRecord
+from spanledger.core.usage import ActivityPoint, ControlPoint, Evidence, Problem, Signal, UsageRecord
+from spanledger.core.verdict import Hints
 from spanledger.core.views import series_increments
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.decode import decode_groups
@@ -275,11 +276,13 @@ class Pipeline:
         charged: list[Sighting] = []
         waiting: list[Sighting] = []
         waits: dict[str, int] = {}
+        asked: dict[str, str] = {}
         identities: list[str] = []
         for bucket, sightings in evidence.items():
             settlement = settle(sightings, self._options.policy, now_unix_nano)
             calls.update(settlement.calls)
             charged.extend(settlement.charged)
+            asked.update(settlement.asked)
             waiting.extend(settlement.waiting)
             if bucket in known:
                 identities.extend(settlement.calls)
@@ -291,11 +294,17 @@ class Pipeline:
             if _stands(sighting, latest):
                 desired[sighting.record.identity] = latest[sighting.record.identity].charge
             else:
-                desired[sighting.record.identity] = charge_for(sighting, self._prices, self._options.policy)
+                desired[sighting.record.identity] = self._charge(sighting, asked)
         self._ledger.postings.add(reconcile(desired, latest, now_unix_nano))
         self._ledger.evidence.stop_waiting(known - waits.keys())
         self._ledger.evidence.wait(waits)
         return _Settled(calls, desired)
+
+    def _charge(self, sighting: Sighting, asked: Mapping[str, str]) -> Charge:
+        """The charge of a call as its bucket tells it; the client's sums may tell more later."""
+        is_log = sighting.record.evidence is Evidence.LOG
+        beside = Beside(Hints(asked=asked.get(sighting.record.identity, ""))) if is_log else None
+        return charge_for(sighting, self._prices, self._options.policy, beside)
 
     def _tally(self, group: Sequence[Prepared], told: Mapping[TallyKey, int], now_unix_nano: int) -> None:
         """Keep data points, and add to the tallies what is new in them and what records told."""

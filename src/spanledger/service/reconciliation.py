@@ -8,10 +8,9 @@ from dataclasses import replace
 from spanledger.core.posting import Reason, correct, reconcile
 from spanledger.core.settling import Policy, Prices, charge_for
 from spanledger.core.usage import ControlPoint, Temporality, UsageRecord
-from spanledger.core.verdict import Verdict
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
-from spanledger.service.assessment import Assessment, assess, refined
+from spanledger.service.assessment import Assessment, assess, tells_more
 
 _GROUPS_MAX = 100
 """Groups that one transaction takes."""
@@ -58,48 +57,40 @@ class Reconciler:
     def _reconcile(self, what: Unreconciled, prices: Prices, now_unix_nano: int) -> None:
         assessment = assess(self._ledger, prices, self._policy, what, now_unix_nano)
         keep_learnt(self._ledger, what.source.user_id, assessment, now_unix_nano)
-        if self._post_residuals(what.source.group, assessment, now_unix_nano):
-            self._refine_verdicts(assessment, prices, now_unix_nano)
-        self._refine_spans(assessment, prices, now_unix_nano)
+        self._post_residuals(what, assessment, now_unix_nano)
+        self._refine_calls(assessment, prices, now_unix_nano)
 
-    def _post_residuals(self, group: str, assessment: Assessment, now_unix_nano: int) -> bool:
-        """Bring the residuals of a stretch to what they should be; False when it has and had none."""
-        spans = assessment.stretch.settled
+    def _post_residuals(self, what: Unreconciled, assessment: Assessment, now_unix_nano: int) -> None:
+        group, spans = what.source.group, assessment.stretch.settled
         if not spans:
-            return False
+            return
         known = self._ledger.residuals.identities(group, spans[0].start_unix_nano, spans[-1].end_unix_nano)
         desired = {identity: residual.charge for identity, residual in assessment.residuals.items()}
         if not known and not desired:
-            return False
+            return
         latest = self._ledger.postings.latest({*known, *desired})
-        self._ledger.postings.add(reconcile(desired, latest, now_unix_nano))
+        changes = reconcile(desired, latest, now_unix_nano)
+        self._ledger.postings.add(changes)
         self._ledger.residuals.keep({key: residual.leftover for key, residual in assessment.residuals.items()})
-        return True
+        if changes:  # calls nearby may hold the attempts that a residual is of
+            again = replace(what, start_unix_nano=spans[0].start_unix_nano, end_unix_nano=spans[-1].end_unix_nano)
+            self._ledger.residuals.note({group: again}, now_unix_nano + 1)
 
-    def _refine_spans(self, assessment: Assessment, prices: Prices, now_unix_nano: int) -> None:
-        """Correct what stands on a span alone by what the sums tell of its cache writes, and an alias of its model."""
-        calls = assessment.stretch.calls
-        spans = {call.received.identity: call.span for call in calls if call.log is None and call.span is not None}
-        latest = self._ledger.postings.latest(spans) if spans else {}
+    def _refine_calls(self, assessment: Assessment, prices: Prices, now_unix_nano: int) -> None:
+        """Correct calls by what the sums and other signals tell beside their records."""
+        open_calls = {
+            call.received.identity: call
+            for call in assessment.stretch.calls
+            if call.received.identity in assessment.beside
+        }
+        latest = self._ledger.postings.latest(open_calls) if open_calls else {}
         for identity, last in latest.items():
-            span = spans[identity]
-            if not last.live or last.charge.record_digest != span.record.digest:
+            standing = open_calls[identity].standing
+            if not last.live or last.charge.record_digest != standing.record.digest:
                 continue
-            told = assessment.told.get(identity)
-            charge = refined(last.charge, span, told, assessment.aliases, prices, self._policy)
-            if charge != last.charge:
+            charge = charge_for(standing, prices, self._policy, assessment.beside[identity])
+            if tells_more(last.charge, charge):
                 self._ledger.postings.add(correct(last, charge, Reason.REFINED, now_unix_nano))
-
-    def _refine_verdicts(self, assessment: Assessment, prices: Prices, now_unix_nano: int) -> None:
-        """Correct the verdict of calls whose client's figure holds attempts that were cut, or no longer does."""
-        logs = {call.received.identity: call.log for call in assessment.stretch.calls if call.log is not None}
-        for identity, last in self._ledger.postings.latest(logs).items():
-            was_aborted = last.charge.verdict is Verdict.ABORTED_ATTEMPTS
-            if not last.live or was_aborted == (identity in assessment.aborted):
-                continue
-            by_itself = charge_for(logs[identity], prices, self._policy).verdict
-            charge = replace(last.charge, verdict=by_itself if was_aborted else Verdict.ABORTED_ATTEMPTS)
-            self._ledger.postings.add(correct(last, charge, Reason.REFINED, now_unix_nano))
 
 
 def keep_learnt(ledger: Ledger, user_id: str, assessment: Assessment, now_unix_nano: int) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from spanledger.core.errors import ConfigError
 from spanledger.core.posting import Charge, Latest, Posting, reprice
 from spanledger.core.pricing import Span
 from spanledger.core.settling import Policy, Prices, charge_for
-from spanledger.core.verdict import Verdict
 from spanledger.ledger.database import is_served
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.portions import Portion
 from spanledger.ledger.residuals import Unreconciled
-from spanledger.service.assessment import Assessment, Residual, assess, refined
+from spanledger.service.assessment import Assessment, Residual, assess
 from spanledger.service.reconciliation import keep_learnt
 from spanledger.service.restatement import Restatement
 from spanledger.service.stretches import Call
@@ -104,13 +103,8 @@ class Repricer:
         }
 
     def _charge(self, call: Call, assessment: Assessment) -> Charge:
-        charge = charge_for(call.standing, self._prices, self._policy)
-        if call.received.identity in assessment.aborted:
-            charge = replace(charge, verdict=Verdict.ABORTED_ATTEMPTS)
-        if call.log is not None or call.span is None:
-            return charge
-        told = assessment.told.get(call.received.identity)
-        return refined(charge, call.span, told, assessment.aliases, self._prices, self._policy)
+        beside = assessment.beside.get(call.received.identity)
+        return charge_for(call.standing, self._prices, self._policy, beside)
 
     def _residuals(self, portion: Portion, assessment: Assessment) -> _Residuals:
         """Residuals of a portion as they should be, and what is posted of them."""

@@ -164,6 +164,5 @@ def _call(identity: str, log: Sighting | None, span: Sighting | None, aliases: A
         query_class=known_class(record.query_source),
         speed=record.speed,
         tokens=record.tokens,
-        by_span_alone=log is None,
     )
     return Call(received, log, span)

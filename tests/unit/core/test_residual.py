@@ -8,7 +8,7 @@ import pytest
 
 from spanledger.core.control import Counts, Interval
 from spanledger.core.received import Alias, ReceivedCall
-from spanledger.core.residual import Leftover, leftovers
+from spanledger.core.residual import Held, Leftover, read_sums
 from spanledger.core.usage import Speed
 from support.sums import AUXILIARY, HAIKU, MAIN, OPUS, SONNET, SUBAGENT, UNKNOWN, Names, call, interval, line
 
@@ -19,10 +19,10 @@ TEAM = "team-sonnet"
 
 def left(spans: list[Interval], calls: list[ReceivedCall]) -> list[Leftover]:
     """What is left, as it does not depend on the order of calls."""
-    found, aliases = leftovers(spans, calls, Names())
+    reading = read_sums(spans, calls, Names())
     for shuffled in itertools.islice(itertools.permutations(calls), 24):
-        assert leftovers(spans, list(shuffled), Names()) == (found, aliases)
-    return [one for one in found if any(one.counts)]
+        assert read_sums(spans, list(shuffled), Names()) == reading
+    return [one for one in reading.leftovers if any(one.counts)]
 
 
 def tokens(spans: list[Interval], calls: list[ReceivedCall]) -> dict[tuple[str, str], Counts]:
@@ -30,7 +30,7 @@ def tokens(spans: list[Interval], calls: list[ReceivedCall]) -> dict[tuple[str, 
 
 
 def aliases(spans: list[Interval], calls: list[ReceivedCall]) -> set[Alias]:
-    return leftovers(spans, calls, Names())[1]
+    return read_sums(spans, calls, Names()).aliases
 
 
 def test_calls_that_make_up_the_sums_leave_nothing() -> None:
@@ -131,9 +131,13 @@ def test_a_fast_line_and_a_standard_one_are_told_apart_by_speed_then_by_counts()
 
 
 def test_the_sums_tell_the_speed_of_a_call_that_a_span_alone_told_of() -> None:
-    span = call("a", 10, B, asked=OPUS, speed=Speed.FAST, by_span_alone=True)
-    (found,), _ = leftovers([interval(0, 60, {line(): B}, picousd=1)], [span], Names())
-    assert (found.line.speed, found.counts, found.calls) == (Speed.STANDARD, NOTHING, (span,))
+    span = call("a", 10, B, asked=OPUS, speed=Speed.FAST, served=False)
+    spans = [interval(0, 60, {line(): B}, picousd=1)]
+    assert read_sums(spans, [span], Names(), ["a"]).held == {"a": Held(line(), 1)}
+    assert read_sums(spans, [span], Names()).held == {}
+    # The cost is the call's alone only where the line holds nothing else.
+    spans = [interval(0, 60, {line(): A.plus(B)}, picousd=1)]
+    assert read_sums(spans, [span], Names(), ["a"]).held == {"a": Held(line(), None)}
 
 
 def test_a_call_of_a_word_that_we_do_not_know_is_of_the_class_whose_sums_hold_it() -> None:

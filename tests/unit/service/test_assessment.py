@@ -1,0 +1,148 @@
+"""What other signals tell of a call beside its record, in any order of arrival; and what stays open without them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from spanledger.core.delivery import Delivery
+from spanledger.core.posting import Charge, Status
+from spanledger.core.usage import Evidence, Speed
+from spanledger.core.verdict import Verdict
+from support.booking import open_books
+from support.telling import NOW, SECOND, Client, Usage
+
+# Round numbers, of which one price is easily another one and some searches. In micro-USD: Opus 5.5 1,000 x 4 + 200 x 20
+# + 30,000 x 0.2 + 4,000 x 5 + 3,000 x 8 = 58,000; Opus 4.8 80,000; Fable 5.2 110,000; Sonnet 4.5 48,000.
+ROUND = Usage(1_000, 200, 30_000, 7_000, write_5m=4_000, write_1h=3_000)
+SHORT = Usage(1_000, 200, 30_000, 7_000, write_5m=7_000, write_1h=0)
+OPEN = Usage(1_000, 200, 30_000, 7_000)
+START = NOW - 10 * SECOND
+
+client = Client()
+
+
+def settled(folder: Path, deliveries: Sequence[Delivery]) -> list[Charge]:
+    """Charges that stand, the same in any order of arrival."""
+    found = []
+    for number, order in enumerate(itertools.permutations(deliveries)):
+        with open_books(folder / f"{number}.db") as books:
+            charges = books.take(*order).rest().charges
+        found.append(sorted(charges, key=lambda charge: charge.identity))
+    assert all(charges == found[0] for charges in found)
+    return found[0]
+
+
+def test_fast_unasked_is_told_by_the_sums_where_searches_could_explain_the_figure_too(tmp_path: Path) -> None:
+    """Opus 4.8 served fast at twice 80,000, or 8 searches at 10,000."""
+    log = client.log("req_1", "claude-opus-4-8", ROUND, cost_usd=0.16, speed="normal")
+    (alone,) = settled(tmp_path / "log", [log])
+    assert (alone.cost_picousd, alone.status) == (80_000 * 10**6, Status.LOWER_BOUND)
+    assert (alone.evidence, alone.verdict) == (Evidence.LOG, Verdict.UNEXPLAINED)
+    fast = client.sums("claude-opus-4-8", ROUND, 0.16, start=START, speed="fast")
+    (told,) = settled(tmp_path / "fast", [log, fast])
+    assert (told.cost_picousd, told.status, told.account.speed) == (160_000 * 10**6, Status.EXACT, Speed.FAST)
+    standard = client.sums("claude-opus-4-8", ROUND, 0.16, start=START)
+    (told,) = settled(tmp_path / "standard", [log, standard])
+    assert (told.cost_picousd, told.tokens.web_search) == (160_000 * 10**6, 8)
+    assert told.evidence is Evidence.INFERRED
+
+
+@pytest.mark.parametrize("teller", ["span", "sums"])
+def test_a_reply_of_another_model_than_asked_holds_no_searches(teller: str, tmp_path: Path) -> None:
+    """Asked of Fable 5.2, whose price the client takes (110,000); served by Opus 4.8: 3 searches would be the same."""
+    log = client.log("req_1", "claude-opus-4-8", ROUND, cost_usd=0.11)
+    (alone,) = settled(tmp_path / "log", [log])
+    assert (alone.cost_picousd, alone.status) == (80_000 * 10**6, Status.LOWER_BOUND)
+    tellers = {
+        "span": client.span("req_1", "claude-fable-5-2", OPEN),
+        "sums": client.sums("claude-fable-5-2", ROUND, 0.11, start=START),
+    }
+    (told,) = settled(tmp_path / "told", [log, tellers[teller]])
+    assert (told.cost_picousd, told.status, told.evidence) == (80_000 * 10**6, Status.EXACT, Evidence.LOG)
+    assert told.verdict is Verdict.CLIENT_TABLE
+
+
+@pytest.mark.parametrize("teller", ["span", "sums"])
+def test_a_gateways_alias_holds_no_searches(teller: str, tmp_path: Path) -> None:
+    """The client prices an alias as its default model, Opus 5.5: 58,000; Sonnet 4.5 and a search would be the same."""
+    log = client.log("req_1", "claude-sonnet-4-5-20250929", ROUND, cost_usd=0.058)
+    tellers = {
+        "span": client.span("req_1", "team-sonnet", OPEN),
+        "sums": client.sums("team-sonnet", ROUND, 0.058, start=START),
+    }
+    (told,) = settled(tmp_path / "told", [log, tellers[teller]])
+    assert (told.cost_picousd, told.status, told.evidence) == (48_000 * 10**6, Status.EXACT, Evidence.LOG)
+    assert told.verdict is Verdict.UNKNOWN_MODEL
+
+
+def test_a_search_is_taken_when_the_model_asked_for_is_the_one_served(tmp_path: Path) -> None:
+    log = client.log("req_1", "claude-sonnet-4-5-20250929", ROUND, cost_usd=0.058)
+    span = client.span("req_1", "claude-sonnet-4-5[1m]", OPEN)
+    (told,) = settled(tmp_path, [log, span])
+    assert (told.cost_picousd, told.tokens.web_search, told.evidence) == (58_000 * 10**6, 1, Evidence.INFERRED)
+
+
+def test_attempts_that_were_cut_are_not_taken_for_searches(tmp_path: Path) -> None:
+    """An attempt of 2,500 input tokens costs 10,000 micro-USD at Opus 5.5: what one search costs."""
+    log = client.log("req_1", "claude-opus-5-5", ROUND, cost_usd=0.068)
+    both = Usage(ROUND.input + 2_500, ROUND.output, ROUND.read, ROUND.write)
+    sums = client.sums("claude-opus-5-5", both, 0.068, start=START)
+    residual, call = sorted(settled(tmp_path, [log, sums]), key=lambda charge: charge.tokens)[::-1]
+    assert (call.cost_picousd, call.verdict) == (58_000 * 10**6, Verdict.ABORTED_ATTEMPTS)
+    assert (residual.cost_picousd, residual.evidence) == (10_000 * 10**6, Evidence.METRIC)
+
+
+def test_a_span_is_charged_at_the_speed_that_the_sums_say_was_served(tmp_path: Path) -> None:
+    span = client.span("req_1", "claude-opus-5-5", OPEN, speed="fast")
+    standard = client.sums("claude-opus-5-5", ROUND, 0.058, start=START)
+    (told,) = settled(tmp_path / "standard", [span, standard])
+    assert (told.cost_picousd, told.status, told.evidence) == (58_000 * 10**6, Status.EXACT, Evidence.SPAN)
+    assert (told.tokens.cache_write_5m, told.tokens.cache_write_1h) == (4_000, 3_000)
+    unasked = client.span("req_1", "claude-opus-5-5", OPEN, speed="normal")
+    fast = client.sums("claude-opus-5-5", ROUND, 0.116, start=START, speed="fast")
+    (told,) = settled(tmp_path / "fast", [unasked, fast])
+    assert (told.cost_picousd, told.status, told.account.speed) == (116_000 * 10**6, Status.EXACT, Speed.FAST)
+
+
+def test_searches_of_a_span_are_told_by_the_sums(tmp_path: Path) -> None:
+    """7,000 writes for five minutes: 1,000 x 4 + 200 x 20 + 30,000 x 0.2 + 7,000 x 5 = 49,000; two searches 20,000."""
+    span = client.span("req_1", "claude-opus-5-5", OPEN)
+    sums = client.sums("claude-opus-5-5", SHORT, 0.069, start=START)
+    (told,) = settled(tmp_path, [span, sums])
+    assert (told.cost_picousd, told.status, told.tokens.web_search) == (69_000 * 10**6, Status.EXACT, 2)
+    assert (told.evidence, told.verdict) == (Evidence.INFERRED, None)
+
+
+def test_searches_of_sums_alone_are_charged(tmp_path: Path) -> None:
+    (told,) = settled(tmp_path, [client.sums("claude-opus-5-5", SHORT, 0.069, start=START)])
+    assert (told.cost_picousd, told.status, told.tokens.web_search) == (69_000 * 10**6, Status.EXACT, 2)
+    assert told.evidence is Evidence.METRIC
+
+
+@pytest.mark.parametrize(
+    ("cost_usd", "cost_picousd", "status"),
+    [
+        # Haiku 5.5: 120,000 x 0.1 = 12,000 micro-USD in short prompts, 120,000 x 0.5 = 60,000 in one that is long.
+        (0.012, 12_000 * 10**6, Status.EXACT),
+        (0.060, 60_000 * 10**6, Status.EXACT),
+        (0.031, 12_000 * 10**6, Status.LOWER_BOUND),  # some of each
+    ],
+)
+def test_the_length_of_prompts_is_told_by_sums_alone(
+    cost_usd: float, cost_picousd: int, status: Status, tmp_path: Path
+) -> None:
+    (told,) = settled(tmp_path, [client.sums("claude-haiku-5-5", Usage(120_000), cost_usd, start=START)])
+    assert (told.cost_picousd, told.status) == (cost_picousd, status)
+
+
+def test_sums_of_an_unknown_region_are_a_lower_bound(tmp_path: Path) -> None:
+    vertex = Client(sender={"anthropic.provider": "vertex"})
+    sums = vertex.sums("claude-opus-5-5", SHORT, 0.049, start=START)
+    (told,) = settled(tmp_path / "sums", [sums])
+    assert (told.cost_picousd, told.status) == (49_000 * 10**6, Status.LOWER_BOUND)
+    (span,) = settled(tmp_path / "span", [vertex.span("req_1", "claude-opus-5-5", OPEN), sums])
+    assert (span.cost_picousd, span.status) == (49_000 * 10**6, Status.PROVISIONAL)
