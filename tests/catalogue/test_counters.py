@@ -11,8 +11,11 @@ import pytest
 from spanledger.core.delivery import Delivery
 from spanledger.core.posting import Status
 from spanledger.core.semconv import Metric
-from spanledger.exporter.metrics import metrics_body, series_points
+from spanledger.core.usage import Temporality
+from spanledger.exporter.client import Accepted
 from spanledger.otlp.encode import decode_sums
+from spanledger.service.series_export import SeriesExport
+from spanledger.telemetry import Counters
 from support.booking import Books, open_books
 from support.telling import CUMULATIVE, DELTA, NOW, SECOND, Client, Usage
 
@@ -163,12 +166,12 @@ def test_k43_a_counter_that_counted_once_is_said_again_ten_minutes_later(tmp_pat
     """ColeMurray/claude-code-otel#11: a one-shot counter expires after five minutes and reads 0. Wrong: 0."""
     with open_books(tmp_path / "ledger.db") as books:
         books.take(Client().log("req_1", MODEL, USAGE, cost_usd=CENT)).rest()
+        export = SeriesExport(books.ledger, books.parts.pipeline, (), Counters(), Temporality.CUMULATIVE)
         said = []
-        for at in (books.now_unix_nano, books.now_unix_nano + 10 * MINUTE):
-            books.parts.pipeline.fold(at)
-            books.parts.pipeline.prime("backend")
-            body = metrics_body(series_points("backend", books.ledger.series.states(), at), [], {}, "0", at)
+        for minutes in (0, 1, 11):  # the first export primes the series
+            body = export.begin("backend", books.now_unix_nano + minutes * MINUTE)
+            export.end("backend", Accepted())
             said.append([(p.metric, p.attributes, p.value, p.start_unix_nano) for p in decode_sums(body)])
-        assert said[0] == said[1]
-        cost = [value for metric, _, value, _ in said[1] if metric == Metric.COST]
+        assert said[1] == said[2]
+        cost = [value for metric, _, value, _ in said[2] if metric == Metric.COST]
         assert sum(cost) == pytest.approx(CENT)

@@ -1,38 +1,43 @@
-"""`spanledger explain` and `spanledger session`: questions to a ledger, also while the service writes it."""
+"""`spanledger explain`: why a call costs what it costs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from spanledger.cli.options import (
-    ConfigOption,
-    ExitCode,
-    JsonOption,
-    LedgerOption,
-    exits_on_bad_input,
-    offline_environment,
-)
-from spanledger.cli.tables import add_cost_columns, cost_cells, shown_costs, table_console, titled_table
-from spanledger.config.clients import load_client_prices
-from spanledger.config.prices import load_price_book
+from spanledger.cli.instants import ShownZoneOption, zone_named
+from spanledger.cli.ledgers import ask, not_found
+from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
+from spanledger.cli.tables import shown_user, shown_words, table_console, titled_table
 from spanledger.config.settings import load_settings
 from spanledger.core.money import format_usd, rate_usd_per_mtok
-from spanledger.core.settling import Prices
+from spanledger.core.posting import Charge, Posting
+from spanledger.core.semconv import UNALLOCATED
+from spanledger.core.settling import Sighting
 from spanledger.core.times import shown_time
-from spanledger.core.usage import TOKEN_CLASSES, Basis
-from spanledger.ledger.ledger import Ledger
-from spanledger.service.assembly import policy_of
+from spanledger.core.usage import TOKEN_CLASSES, TokenClass
+from spanledger.core.verdict import VERDICT_TEXT
+from spanledger.service.assembly import load_prices, policy_of
 from spanledger.service.explanation import Explanation
 from spanledger.service.explanation import explain as explain_call
-from spanledger.service.session_report import Part, SessionReport, report_session
 
-T = TypeVar("T")
+_FACTS: dict[str, Callable[[Sighting, tzinfo], str]] = {
+    "time": lambda sighting, zone: shown_time(sighting.record.time_unix_nano, zone),
+    "received": lambda sighting, zone: shown_time(sighting.received_unix_nano, zone),
+    "from": lambda sighting, _: f"{sighting.record.source.service} {sighting.record.source.client_version}".strip(),
+    "model": lambda sighting, _: sighting.record.model,
+    "query source": lambda sighting, _: sighting.record.query_source,
+    "agent": lambda sighting, _: sighting.record.agent_name,
+    "skill": lambda sighting, _: sighting.record.skill_name,
+    "MCP server": lambda sighting, _: sighting.record.mcp_server_name,
+    "speed": lambda sighting, _: sighting.record.speed,
+}
+"""What a signal says of a call besides figures; a line that is empty in all of them is left out."""
 
 
 @exits_on_bad_input
@@ -40,140 +45,122 @@ def explain(
     request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The call's request id, or its identity.")],
     config: ConfigOption = None,
     ledger: LedgerOption = None,
+    timezone: ShownZoneOption = "UTC",
     as_json: JsonOption = False,
 ) -> None:
     """Say why a call costs what it costs: signals, tokens, rates, the sum, the client's figure and the verdict.
 
     Exit code 1 when the ledger has no such call.
     """
-    settings = load_settings(config, offline_environment(), {})
-    prices = Prices(load_price_book(settings.prices.layers), load_client_prices())
-    found = _read(
-        ledger or settings.ledger.path,
-        lambda opened: explain_call(opened, prices, policy_of(settings, prices), request_id),
-    )
+    settings, zone = load_settings(config, offline_environment(), {}), zone_named(timezone)
+    prices = load_prices(settings)
+    policy = policy_of(settings, prices)
+    found = ask(ledger or settings.ledger.path, lambda opened: explain_call(opened, prices, policy, request_id))
     if found is None:
-        _not_found(f"no call {request_id!r} in the ledger")
+        not_found(f"no call {request_id!r} in the ledger")
     elif as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2))
+        typer.echo(json.dumps(found.as_json(zone), indent=2))
     else:
-        _print_call(found)
+        _print(found, zone)
 
 
-@exits_on_bad_input
-def session(
-    session_id: Annotated[str, typer.Argument(metavar="ID", help="The session's id.")],
-    config: ConfigOption = None,
-    ledger: LedgerOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Say what a session cost: what /cost shows, and by purpose, agent, skill and MCP server.
-
-    Exit code 1 when the ledger has nothing of the session.
-    """
-    settings = load_settings(config, offline_environment(), {})
-    found = _read(ledger or settings.ledger.path, lambda opened: report_session(opened, session_id))
-    if found is None:
-        _not_found(f"nothing of session {session_id!r} in the ledger")
-    elif as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2))
-    else:
-        _print_session(found)
-
-
-def _read(path: Path, question: Callable[[Ledger], T]) -> T:
-    ledger = Ledger.read(path)
-    try:
-        return question(ledger)
-    finally:
-        ledger.close()
-
-
-def _not_found(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(ExitCode.FINDING)
-
-
-def _print_call(found: Explanation) -> None:
+def _print(found: Explanation, zone: tzinfo) -> None:
     console = table_console()
-    signals = titled_table(f"Call {found.name}: what spoke of it")
-    for name in ("signal", "time", "model", "source", "speed", "tokens", "client USD"):
-        signals.add_column(name, overflow="fold")
-    for sighting in found.sightings:
-        record = sighting.record
-        counts = " ".join(f"{name}={n}" for name, n in zip(TOKEN_CLASSES, record.tokens, strict=True) if n)
-        client = "" if record.client_cost_picousd is None else format_usd(record.client_cost_picousd)
-        row = (record.evidence, shown_time(record.time_unix_nano), record.model, record.query_source, record.speed)
-        signals.add_row(*row, counts, client)
-    console.print(signals)
+    console.print(f"[bold]Call {found.name}[/bold]")
+    console.print(_signal_table(found.sightings, zone) if found.sightings else "No record of a call: a residual.")
     charge = found.charge
     if charge is None:
         console.print("Not charged yet: a span waits for its log event.")
         return
-    price = charge.price
-    if price.rates is None:
-        console.print(f"Unpriced: {price.unpriced_reason}: {price.unpriced_detail}")
+    if charge.price.rates is None:
+        console.print(f"Unpriced: {charge.price.unpriced_reason}: {charge.price.unpriced_detail}")
     else:
-        console.print(_sum_table(found))
-        console.print(f"{charge.status} by {charge.evidence}; {price.price_row} of {price.price_book}")
-        if price.list_rates != price.rates:
-            at_list = "has no price" if charge.list_cost_picousd is None else f"${format_usd(charge.list_cost_picousd)}"
-            console.print(f"By contract; the list: {at_list}")
-    if charge.client_cost_picousd is not None:
-        console.print(f"The client says ${format_usd(charge.client_cost_picousd)}: {found.verdict} {found.citation}")
-    for posting in found.postings[1:]:
-        console.print(f"Revision {posting.revision} at {shown_time(posting.posted_unix_nano)}: {posting.reason}")
+        console.print(_sum_table(charge))
+    for line in (*_charged(charge), *_client(found)):
+        console.print(line)
+    if len(found.postings) > 1:
+        console.print(_posting_table(found.postings, zone))
 
 
-def _sum_table(found: Explanation) -> Table:
-    charge = found.charge
-    assert charge is not None  # noqa: S101 - the caller has looked
-    rates, cost = charge.price.rates, charge.cost_picousd
-    assert rates is not None  # noqa: S101
-    assert cost is not None  # noqa: S101
-    changed = f" ({', '.join(charge.price.modifiers)})" if charge.price.modifiers else ""
+def _signal_table(sightings: Sequence[Sighting], zone: tzinfo) -> Table:
+    """A column a signal, a line a fact."""
+    table = titled_table("What spoke of it")
+    table.add_column("signal")
+    for sighting in sightings:
+        table.add_column(sighting.record.evidence, overflow="fold")
+    for name, fact in _FACTS.items():
+        values = [fact(sighting, zone) for sighting in sightings]
+        if any(values):
+            table.add_row(name, *values)
+    for place, token_class in enumerate(TOKEN_CLASSES):
+        counts = [sighting.record.tokens[place] for sighting in sightings]
+        if any(counts):
+            table.add_row(shown_words(token_class), *(f"{count:,}" if count else "" for count in counts))
+    costs = [sighting.record.client_cost_picousd for sighting in sightings]
+    if any(cost is not None for cost in costs):
+        table.add_row("client's USD", *("" if cost is None else format_usd(cost) for cost in costs))
+    return table
+
+
+def _sum_table(charge: Charge) -> Table:
+    """The sum worked out: count x rate = cost, line by line."""
+    rates = charge.price.rates or ()
+    changed = f", with {', '.join(charge.price.modifiers)} in the rates" if charge.price.modifiers else ""
     table = titled_table(f"The sum{changed}")
     table.add_column("token class")
     for name in ("count", "x USD per million", "= USD"):
         table.add_column(name, justify="right")
     for name, count, rate in zip(TOKEN_CLASSES, charge.tokens, rates, strict=True):
-        if count:
-            table.add_row(name, str(count), rate_usd_per_mtok(rate), format_usd(count * rate))
-    table.add_row("total", "", "", format_usd(cost))
+        if count and name is TokenClass.WEB_SEARCH:  # priced by the piece
+            table.add_row(shown_words(name), str(count), f"{format_usd(rate)} each", format_usd(count * rate))
+        elif count:
+            table.add_row(shown_words(name), str(count), rate_usd_per_mtok(rate), format_usd(count * rate))
+    table.add_row("total", "", "", format_usd(charge.cost_picousd or 0))
     return table
 
 
-def _print_session(found: SessionReport) -> None:
-    console = table_console()
-    whole = found.whole
-    console.print(
-        f"Session {found.session_id} of {', '.join(found.users)}: {shown_costs(whole.by_basis)} for "
-        f"{whole.requests} requests, {whole.unpriced} unpriced"
-    )
-    console.print(
-        f"The client says ${format_usd(found.client_metric_picousd)} in its metric (/cost), "
-        f"${format_usd(found.client_log_picousd)} in its log events"
-    )
-    if found.aborted_attempts:
-        console.print(f"{found.aborted_attempts} calls had attempts that were cut: their cost is in the residual")
-    wall_seconds = (found.end_unix_nano - found.start_unix_nano) // 10**9
-    console.print(
-        f"{shown_time(found.start_unix_nano)} to {shown_time(found.end_unix_nano)}, {wall_seconds} s; "
-        f"{found.api_milliseconds / 1000:.1f} s in the API; the cache saved ${format_usd(found.cache_saved_picousd)}"
-    )
-    for name, parts in found.parts.items():
-        if parts:
-            console.print(_part_table(name.removeprefix("by_").replace("_", " "), parts))
+def _charged(charge: Charge) -> list[str]:
+    account, price = charge.account, charge.price
+    labels = [f"{label} {value}" for label, value in account.labels if value != UNALLOCATED]
+    whom = ", ".join([shown_user(account.user), *labels])
+    lines = [f"{charge.status.capitalize()}, from the {charge.evidence}, {account.basis} to {whom}"]
+    if charge.source.session_id:
+        lines.append(f"Session {charge.source.session_id}")
+    if price.price_row:
+        lines.append(f"Price row {price.price_row} of {price.price_book}")
+    if price.list_rates != price.rates:
+        at_list = charge.list_cost_picousd
+        lines.append(f"By contract; at list {'unpriced' if at_list is None else '$' + format_usd(at_list)}")
+    return lines
 
 
-def _part_table(title: str, parts: Mapping[str, Part]) -> Table:
-    bases = [basis for basis in Basis if any(basis in part.by_basis for part in parts.values())]
-    table = titled_table(f"By {title}")
-    table.add_column(title)
-    add_cost_columns(table, bases)
-    for name in ("requests", "unpriced", "tokens"):
-        table.add_column(name, justify="right")
-    for key, part in parts.items():
-        counts = (f"{part.requests:,}", f"{part.unpriced:,}", f"{part.tokens.total:,}")
-        table.add_row(key, *cost_cells(bases, part.by_basis), *counts)
+def _client(found: Explanation) -> list[str]:
+    """The client's figure and why it is what it is."""
+    charge = found.charge
+    if charge is None or charge.client_cost_picousd is None or found.verdict is None:
+        return ["The client says no figure"] if charge is not None and charge.client_cost_picousd is None else []
+    excess = charge.client_excess_picousd
+    gap = ""
+    if excess:
+        gap = f", {format_usd(abs(excess))} {'more' if excess > 0 else 'less'} than the list"
+    citation = f" ({found.citation})" if found.citation else ""
+    return [
+        f"The client says ${format_usd(charge.client_cost_picousd)}{gap}",
+        f"Verdict: {found.verdict}: {VERDICT_TEXT[found.verdict]}{citation}",
+    ]
+
+
+def _posting_table(postings: Sequence[Posting], zone: tzinfo) -> Table:
+    """Every posting, for a call whose charge was corrected."""
+    table = titled_table("Postings")
+    for name in ("revision", "posted"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("USD", justify="right")
+    for name in ("status", "evidence", "verdict", "why"):
+        table.add_column(name)
+    for posting in postings:
+        charge, cost = posting.charge, posting.charge.cost_picousd
+        shown = "unpriced" if cost is None else format_usd(posting.sign * cost)
+        row = (shown, charge.status, charge.evidence, charge.verdict or "", posting.reason or "charged")
+        table.add_row(str(posting.revision), shown_time(posting.posted_unix_nano, zone), *row)
     return table

@@ -17,6 +17,10 @@ TimezoneOption = Annotated[
     typer.Option("--timezone", metavar="ZONE", help="Time zone that days begin in; `calendar.timezone` unless given."),
 ]
 
+ShownZoneOption = Annotated[
+    str, typer.Option("--timezone", metavar="ZONE", help="Time zone of the times shown, as in Europe/Berlin.")
+]
+
 
 def zone_named(name: str) -> tzinfo:
     """A time zone by its IANA name.

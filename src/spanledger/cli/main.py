@@ -10,12 +10,13 @@ import typer
 from spanledger.cli import budget, prices
 from spanledger.cli.demo import demo
 from spanledger.cli.doctor import doctor
-from spanledger.cli.explain import explain, session
+from spanledger.cli.explain import explain
 from spanledger.cli.quickstart import quickstart
 from spanledger.cli.replay import replay
 from spanledger.cli.report import report
 from spanledger.cli.reprice import reprice
 from spanledger.cli.serve import serve
+from spanledger.cli.session import session
 
 app = typer.Typer(
     name="spanledger",

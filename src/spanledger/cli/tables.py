@@ -13,6 +13,8 @@ from spanledger.core.views import Group
 
 _NAME_WIDTH_MAX = 40
 _PIPE_WIDTH = 200
+_RANDOM_ID_LENGTH = 64
+_ID_WIDTH = 12
 
 
 def print_group(console: Console, title: str, column: str, groups: Mapping[str, Group]) -> None:
@@ -56,3 +58,13 @@ def table_console() -> Console:
 def titled_table(title: str) -> Table:
     """An empty table without lines under a title on its left."""
     return Table(title=f"[bold]{title}[/bold]", title_style="", title_justify="left", box=None)
+
+
+def shown_words(name: str) -> str:
+    """A name of the data as people read it: `cache_write_5m` is `cache write 5m`."""
+    return name.replace("_", " ")
+
+
+def shown_user(user: str) -> str:
+    """A user as people read it: the random id of a home directory is cut short, an address is not."""
+    return f"{user[:_ID_WIDTH]}…" if len(user) == _RANDOM_ID_LENGTH and "@" not in user else user

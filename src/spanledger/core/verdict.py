@@ -44,6 +44,19 @@ class Verdict(StrEnum):
     UNEXPLAINED = "unexplained"
 
 
+VERDICT_TEXT: dict[Verdict, str] = {
+    Verdict.EQUAL: "the price at list",
+    Verdict.CLIENT_TABLE: "this version of the client prices the model by its own table, or makes a known error",
+    Verdict.UNKNOWN_MODEL: "the client, or we, know no such model; the client then takes the price of another one",
+    Verdict.MANAGED_RATES: "the price at list times a round factor, as an administrator's modelPricing makes it",
+    Verdict.REGIONAL_PREMIUM: "the client leaves out the premium of a regional endpoint",
+    Verdict.INFERRED_FACTS: "it gives away what no record states: served speed, residency, searches or cache writes",
+    Verdict.ABORTED_ATTEMPTS: "it holds attempts that were cut; their tokens are charged as residual",
+    Verdict.UNEXPLAINED: "nothing that we know of reproduces it; nothing is taken from it",
+}
+"""What each verdict says of the client's figure, for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hints:
     """What other signals tell of a call. `asked` is the model asked for, "" when nothing tells it.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Charge, Posting
 from spanledger.core.rating_input import RatingInput
-from spanledger.core.settling import Policy, Prices, Sighting, standing_by_identity
+from spanledger.core.settling import Policy, Prices, Sighting, settle, standing_by_identity
 from spanledger.core.times import shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Evidence
-from spanledger.core.verdict import Hints, Verdict, judge
+from spanledger.core.verdict import VERDICT_TEXT, Hints, Verdict, judge
 from spanledger.ledger.ledger import Ledger
 
 Json = dict[str, object]
@@ -18,7 +20,10 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A call as the ledger knows it. `charge` is what stands, None while a span still waits for its log."""
+    """A call as the ledger knows it. `charge` is what stands, None while a span still waits for its log.
+
+    `citation` is the source of the client's known error that the verdict stands on, if it stands on one.
+    """
 
     name: str
     sightings: tuple[Sighting, ...]
@@ -31,36 +36,44 @@ class Explanation:
         """Why the client's figure is what it is; None without one."""
         return None if self.charge is None else self.charge.verdict
 
-    def as_json(self) -> Json:
+    def as_json(self, zone: tzinfo = UTC) -> Json:
         """One object: money and rates as exact decimal strings, counts as integers, times in RFC 3339."""
-        charge = self.charge
+        charge, verdict = self.charge, self.verdict
         return {
             "request_id": self.name,
-            "signals": [_signal(sighting) for sighting in self.sightings],
-            "charge": None if charge is None else _charge(charge),
+            "signals": [_signal(sighting, zone) for sighting in self.sightings],
+            "charge": None if charge is None else _charge(charge, zone),
             "client_cost_usd": None if charge is None else _usd(charge.client_cost_picousd),
             "difference_usd": None if charge is None else _usd(charge.client_excess_picousd),
-            "verdict": None if self.verdict is None else self.verdict.value,
+            "verdict": None if verdict is None else verdict.value,
+            "verdict_text": None if verdict is None else VERDICT_TEXT[verdict],
             "citation": self.citation or None,
-            "postings": [_posting(posting) for posting in self.postings],
+            "postings": [_posting(posting, zone) for posting in self.postings],
         }
 
 
 def explain(ledger: Ledger, prices: Prices, policy: Policy, name: str) -> Explanation | None:
     """Explain the call with a request id, or the identity of one without; None when the ledger has no record of it."""
-    sightings = sorted(ledger.evidence.named(name), key=lambda s: (s.record.evidence, s.received_unix_nano))
+    sightings = _of_call(ledger.evidence.named(name), policy, name)
     identities = sorted({sighting.record.identity for sighting in sightings} | {name})
     postings = tuple(posting for identity in identities for posting in ledger.postings.of(identity))
     if not sightings and not postings:
         return None
-    latest = ledger.postings.latest(identities)
-    standing = [known.charge for known in latest.values() if known.live]
+    standing = [known.charge for known in ledger.postings.latest(identities).values() if known.live]
     charge = standing[0] if standing else None
     citation = "" if charge is None else _citation(prices, policy, charge, sightings)
     return Explanation(name, tuple(sightings), postings, charge, citation)
 
 
-def _citation(prices: Prices, policy: Policy, charge: Charge, sightings: list[Sighting]) -> str:
+def _of_call(sightings: Sequence[Sighting], policy: Policy, name: str) -> list[Sighting]:
+    """Those of a bucket's sightings that are of one call, in the order of signals and arrival."""
+    call_of = settle(sightings, policy, now_unix_nano=0).calls
+    call = call_of.get(name, name)
+    found = [one for one in sightings if name == one.record.request_id or call_of[one.record.identity] == call]
+    return sorted(found, key=lambda one: (one.record.evidence, one.received_unix_nano))
+
+
+def _citation(prices: Prices, policy: Policy, charge: Charge, sightings: Sequence[Sighting]) -> str:
     """The source of the client's known error that a verdict stands on, if it stands on one."""
     logs = standing_by_identity((s for s in sightings if s.record.evidence is Evidence.LOG), policy)
     record = logs[charge.identity].record if charge.identity in logs else None
@@ -77,12 +90,12 @@ def _usd(picousd: int | None) -> str | None:
     return None if picousd is None else format_usd(picousd)
 
 
-def _signal(sighting: Sighting) -> Json:
+def _signal(sighting: Sighting, zone: tzinfo) -> Json:
     record = sighting.record
     return {
         "signal": record.evidence.value,
-        "time": shown_time(record.time_unix_nano),
-        "received": shown_time(sighting.received_unix_nano),
+        "time": shown_time(record.time_unix_nano, zone),
+        "received": shown_time(sighting.received_unix_nano, zone),
         "sender": {
             "service": record.source.service,
             "version": record.source.client_version,
@@ -100,7 +113,7 @@ def _signal(sighting: Sighting) -> Json:
     }
 
 
-def _charge(charge: Charge) -> Json:
+def _charge(charge: Charge, zone: tzinfo) -> Json:
     account, price = charge.account, charge.price
     return {
         "cost_usd": _usd(charge.cost_picousd),
@@ -115,7 +128,7 @@ def _charge(charge: Charge) -> Json:
         "provider": account.provider.value,
         "model": account.model,
         "query_class": account.query_class.value,
-        "occurred": shown_time(charge.occurred_unix_nano),
+        "occurred": shown_time(charge.occurred_unix_nano, zone),
         "price_book": price.price_book,
         "price_row": price.price_row or None,
         "modifiers": list(price.modifiers),
@@ -141,11 +154,11 @@ def _sum(charge: Charge) -> list[Json]:
     ]
 
 
-def _posting(posting: Posting) -> Json:
+def _posting(posting: Posting, zone: tzinfo) -> Json:
     cost = posting.charge.cost_picousd
     return {
         "revision": posting.revision,
-        "posted": shown_time(posting.posted_unix_nano),
+        "posted": shown_time(posting.posted_unix_nano, zone),
         "cost_usd": None if cost is None else format_usd(posting.sign * cost),
         "status": posting.charge.status.value,
         "evidence": posting.charge.evidence.value,
