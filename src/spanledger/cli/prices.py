@@ -38,7 +38,8 @@ def rate(
     """
     settings = load_settings(config, offline_environment(), {})
     layers = settings.prices.layers
+    defaults = settings.prices.known_defaults
     book = load_price_book(layers if contract is None else replace(layers, contract=contract))
     for line in sys.stdin.buffer:
         if line.strip():
-            typer.echo(json.dumps(rate_line(line, book)))
+            typer.echo(json.dumps(rate_line(line, book, defaults)))

@@ -15,9 +15,11 @@ from spanledger.config.basis import BasisSection
 from spanledger.config.budgets import Budgets
 from spanledger.config.destinations import Exporter, MoreExporter, Name
 from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section, TimeZone
+from spanledger.config.price_defaults import PriceDefault, defaults_of
 from spanledger.config.prices import Layers
 from spanledger.config.privacy import Privacy
 from spanledger.config.receivers import Receiver
+from spanledger.core.defaults import Defaults
 from spanledger.core.genai import InputTokens
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 from spanledger.core.usage import Temporality
@@ -107,6 +109,11 @@ class Prices(Section):
         default=None, description="The organisation's contract: aliases, own prices and discounts (docs/prices.md)."
     )
 
+    defaults: list[PriceDefault] = Field(
+        default=[],
+        description="What telemetry does not say of a call: provider, region, residency, time to live of cache writes; "
+        "of each the first entry that matches counts (docs/prices.md).",
+    )
     reload_interval_seconds: Seconds = Field(
         default=5.0,
         description="How often the files are looked at; changed ones are loaded. 0: on SIGHUP alone.",
@@ -120,6 +127,11 @@ class Prices(Section):
         """Every file that the price book is read from; none when it is the bundled one."""
         contract = () if self.contract is None else (self.contract,)
         return (*self.files, *self.updates, *contract)
+
+    @property
+    def known_defaults(self) -> Defaults:
+        """What is configured of calls that their telemetry does not say."""
+        return defaults_of(self.defaults)
 
     @property
     def layers(self) -> Layers:

@@ -45,6 +45,8 @@ def _cost(charge: Charge, *, gen_ai_cost: bool) -> dict[str, Scalar]:
     if cost_picousd is None:
         return {Out.UNPRICED_REASON: f"{charge.price.unpriced_reason}: {charge.price.unpriced_detail}"}
     attributes: dict[str, Scalar] = {Out.PRICE_ROW: charge.price.price_row}
+    if charge.price.assumed:
+        attributes[Out.ASSUMED] = "; ".join(charge.price.assumed)
     if charge.list_cost_picousd is not None:
         attributes[Out.LIST_USD] = format_usd(charge.list_cost_picousd)
     if gen_ai_cost:

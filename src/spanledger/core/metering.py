@@ -6,8 +6,8 @@ a span without tokens, and names differ between signals (`agent:custom` in the l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from spanledger.core.batch import Attributes, Batch, LogData, PointData, SpanData
@@ -87,18 +87,19 @@ class Meter:
     """Turns batches into usage records, control points and activity points.
 
     `resource_labels` maps the allow-listed resource attributes to the labels that they become; of several for one label
-    the first that a sender states counts.
+    the first that a sender states counts. `kept` are further attributes that are kept of a sender.
     """
 
-    def __init__(self, resource_labels: Mapping[str, str]) -> None:
+    def __init__(self, resource_labels: Mapping[str, str], kept: Sequence[str] = ()) -> None:
         labels: dict[str, tuple[str, ...]] = {}
         for attribute, label in resource_labels.items():
             labels[label] = (*labels.get(label, ()), attribute)
         self._labels = tuple(labels.items())
+        self._kept = tuple(kept)
 
     def meter(self, batch: Batch) -> Metered:
         """Meter every candidate of a batch; an unreadable one becomes a problem and spoils nothing else."""
-        senders = _Senders(self._labels)
+        senders = _Senders(self._labels, self._kept)
         problems = list(batch.problems)
         usage: list[UsageRecord | None] = []
         points: list[ControlPoint] = []
@@ -125,8 +126,9 @@ class Meter:
 class _Senders:
     """Sources of one batch, each made and digested once: records of a batch mostly share a resource and a session."""
 
-    def __init__(self, labels: tuple[tuple[str, tuple[str, ...]], ...]) -> None:
+    def __init__(self, labels: tuple[tuple[str, tuple[str, ...]], ...], kept: tuple[str, ...]) -> None:
         self._labels = labels
+        self._kept = kept
         self._resource_digests: dict[int, str] = {}
         self._sources: dict[tuple[str, ...], tuple[Source, str]] = {}
 
@@ -152,10 +154,15 @@ class _Senders:
             self.resource_digest(resource),
             *(_first_stated(resource, attributes, keys) for _, keys in self._labels),
         )
-        known = self._sources.get(facts)
+        kept = tuple(_first_stated(resource, attributes, (key,)) for key in self._kept)
+        known = self._sources.get((*facts, *kept))
         if known is None:
-            service = read_text(resource, In.SERVICE_NAME)
-            known = self._sources[facts] = (self._make(facts, service), digest_of(*facts))
+            source = replace(
+                self._make(facts, read_text(resource, In.SERVICE_NAME)),
+                facts=tuple(pair for pair in zip(self._kept, kept, strict=True) if pair[1]),
+            )
+            # What is kept besides follows the settings, and must not make other records of those received before.
+            known = self._sources[*facts, *kept] = (source, digest_of(*facts))
         return known
 
     def _make(self, facts: tuple[str, ...], service: str) -> Source:

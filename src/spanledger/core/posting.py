@@ -50,7 +50,7 @@ class Price:
 
     `rates` are what is charged, by contract where there is one; `list_rates` those of the list, None when it has none.
     `modifiers` tell what the rates of the row were changed by (`fast`, `us_residency x1.1`), `bounds` why they may be
-    higher, whatever the tokens.
+    higher, whatever the tokens, `assumed` what was configured that bears on them, with its evidence.
     """
 
     price_book: str
@@ -61,6 +61,7 @@ class Price:
     unpriced_detail: str = ""
     modifiers: tuple[str, ...] = ()
     bounds: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     def amounts(self, tokens: Tokens) -> tuple[int, ...] | None:
         """Cost by token class in pico-USD; None when unpriced. Linear: sums of tokens give sums of cost."""

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from spanledger.core.attribution import account_of, cost_center_of
+from spanledger.core.basis import BasisRule, basis_of
 from spanledger.core.client_prices import ClientPricing
+from spanledger.core.defaults import Assumption, tells_writes
 from spanledger.core.digest import digest_of
 from spanledger.core.hypotheses import with_long_writes
 from spanledger.core.posting import Charge, Status
 from spanledger.core.rating import quote
 from spanledger.core.rating_input import RatingInput
 from spanledger.core.residual import Leftover
-from spanledger.core.settling import Prices, price_of
+from spanledger.core.settling import Prices, is_certain, price_of
 from spanledger.core.tariff import Tariff, Unpriced
-from spanledger.core.usage import Basis, Evidence, Speed, Tokens
+from spanledger.core.usage import Evidence, Speed, Tokens
 from spanledger.core.verdict import Hints, judge
 
 _NOISE_PICOUSD = 1_000
@@ -77,7 +79,12 @@ def _long_writes(leftover: Leftover, way: ClientPricing) -> LongWrites | None:
 
 
 def residual_charge(
-    leftover: Leftover, long: LongWrites, prices: Prices, aliases: Aliases, basis: Basis, occurred_unix_nano: int
+    leftover: Leftover,
+    long: LongWrites,
+    prices: Prices,
+    aliases: Aliases,
+    basis_rules: Sequence[BasisRule],
+    occurred_unix_nano: int,
 ) -> Charge:
     """Charge what is left of a line.
 
@@ -87,33 +94,38 @@ def residual_charge(
     line, counts, book = leftover.line, leftover.counts, prices.book
     model = line.model if book.resolve(line.model).prices is not None else aliases.get(line.model, line.model)
     tokens = Tokens(counts.input, counts.output, counts.cache_read, cache_write_unspecified=counts.cache_write)
-    call = RatingInput(
-        provider=leftover.source.provider,
-        model=model,
-        at_unix_nano=occurred_unix_nano,
-        tokens=tokens if not long.known else with_long_writes(tokens, long.of_residual),
-        speed=line.speed,
-        prompt_tokens=0,
+    known = prices.defaults.of(leftover.source, line.query_class)
+    call = known.placed(
+        RatingInput(
+            provider=leftover.source.provider,
+            model=model,
+            at_unix_nano=occurred_unix_nano,
+            tokens=tokens if not long.known else with_long_writes(tokens, long.of_residual),
+            speed=line.speed,
+            prompt_tokens=0,
+        )
     )
     explained = None if leftover.calls else _explained(leftover, replace(call, tokens=tokens), prices)
-    call = explained or call
+    told = explained or call
+    call, assumptions = known.filled_in(told)
     quoted = quote(book, call, cost_center_of(leftover.source))
     outcome = quoted.charged
+    served = replace(leftover.source, provider=call.provider)
     return Charge(
         identity=f"residual:{_digest(leftover)}",
-        record_digest=_digest(leftover, *map(str, call.tokens), model),
+        record_digest=_digest(leftover, *map(str, told.tokens), model),
         evidence=Evidence.METRIC,
-        status=_status(outcome, call.tokens, is_certain=explained is not None or long.is_certain),
+        status=_status(outcome, call.tokens, assumptions, is_told=explained is not None or long.is_certain),
         source=leftover.source,
         account=account_of(
-            leftover.source,
-            basis=basis,
+            served,
+            basis=basis_of(served, basis_rules),
             model=outcome.model,
             served_model=model,
             query_class=line.query_class,
             speed=line.speed,
         ),
-        price=price_of(book, quoted),
+        price=price_of(book, quoted, assumptions),
         tokens=call.tokens,
         client_cost_picousd=None,
         occurred_unix_nano=occurred_unix_nano,
@@ -137,13 +149,15 @@ def _explained(leftover: Leftover, call: RatingInput, prices: Prices) -> RatingI
     return None
 
 
-def _status(outcome: Tariff | Unpriced, tokens: Tokens, *, is_certain: bool) -> Status:
+def _status(outcome: Tariff | Unpriced, tokens: Tokens, assumptions: Sequence[Assumption], *, is_told: bool) -> Status:
     if isinstance(outcome, Unpriced):
         return Status.UNPRICED
     limit = outcome.row.limit
     may_be_long = outcome.block is None and limit is not None and tokens.prompt > limit
-    is_open = (may_be_long or tokens.cache_write > 0) and not is_certain
-    return Status.LOWER_BOUND if is_open or outcome.bounds else Status.EXACT
+    may_be_for_an_hour = tokens.cache_write > 0 and not tells_writes(assumptions)
+    if ((may_be_long or may_be_for_an_hour) and not is_told) or outcome.bounds:
+        return Status.LOWER_BOUND
+    return Status.EXACT if is_certain(outcome, assumptions) else Status.PROVISIONAL
 
 
 def _all_short(leftover: Leftover, way: ClientPricing) -> int | None:

@@ -151,6 +151,7 @@ class Out(StrEnum):
     PRICE_ROW = "spanledger.price_row"
     UNPRICED_REASON = "spanledger.unpriced_reason"
     COST_CENTER = "spanledger.cost_center"
+    ASSUMED = "spanledger.assumed"
     TURN_COST_USD = "spanledger.turn.cost_usd"
     TURN_REQUESTS = "spanledger.turn.requests"
     TURN_STATUS = "spanledger.turn.status"
@@ -199,6 +200,12 @@ ATTRIBUTES: tuple[AttributeSpec, ...] = (
         "Row of the price book: model and the instant it holds from; `contract/` before it for a row of the contract.",
     ),
     AttributeSpec(Out.UNPRICED_REASON, "string", On.SPAN_AND_LOG, "Why there is no price, and what to configure."),
+    AttributeSpec(
+        Out.ASSUMED,
+        "string",
+        On.SPAN_AND_LOG,
+        "What bears on the price and is configured, not told (`prices.defaults`), or announced and not confirmed.",
+    ),
     AttributeSpec(Out.COST_CENTER, "string", On.SPAN_AND_LOG, "Cost center of the sender, when it says one."),
     AttributeSpec(
         Out.TURN_COST_USD,

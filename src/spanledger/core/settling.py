@@ -8,13 +8,14 @@ repetition and batching cannot change a balance (design §3.1).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from spanledger.core.attribution import Purpose, account_of, cost_center_of
 from spanledger.core.basis import DEFAULT_BASIS_RULES, BasisRule, basis_of
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, VersionRange
 from spanledger.core.control import Counts
+from spanledger.core.defaults import Assumption, Defaults, tells_writes
 from spanledger.core.digest import digest_of
 from spanledger.core.hypotheses import with_long_writes
 from spanledger.core.posting import Charge, Price, Status
@@ -93,10 +94,15 @@ def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) ->
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The price book, and how clients price."""
+    """The price book, how clients price, and what is configured of calls that their telemetry does not say."""
 
     book: PriceBook
     clients: ClientPrices
+    defaults: Defaults = field(default_factory=Defaults)
+
+
+ANNOUNCED = "price announced, not confirmed since"
+"""Stands beside a price whose row nobody has confirmed after it came to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,8 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy, beside: Besid
     """
     record, book = sighting.record, prices.book
     occurred = held(record.time_unix_nano, sighting.received_unix_nano, policy.clock_skew_max_nano)
-    call = _stated(record, occurred, beside)
+    known = prices.defaults.of(record.source, record.query_class)
+    call = known.placed(_stated(record, occurred, beside))
     figure = record.client_cost_picousd
     if figure is None and beside is not None:
         figure = beside.cost_picousd
@@ -134,24 +141,26 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy, beside: Besid
     told = call if judgement is None else judgement.call
     if beside is not None and beside.long_writes is not None and told.tokens.cache_write_unspecified:
         told = replace(told, tokens=with_long_writes(told.tokens, beside.long_writes))
+    told, assumptions = known.filled_in(told)
     quoted = quote(book, told, cost_center_of(record.source))
     outcome = quoted.charged
+    served = replace(record.source, provider=told.provider)
     return Charge(
         identity=record.identity,
         record_digest=record.digest,
         evidence=_evidence(record, call, judgement),
-        status=_status(record, outcome, told.tokens, judgement, beside),
+        status=_status(record, outcome, told.tokens, judgement, beside, assumptions),
         source=record.source,
         account=account_of(
-            record.source,
-            basis=basis_of(record.source, policy.basis_rules),
+            served,
+            basis=basis_of(served, policy.basis_rules),
             model=outcome.model,
             served_model=told.model,
             query_class=record.query_class,
             speed=told.speed,
             purpose=Purpose.of(record),
         ),
-        price=price_of(book, quoted),
+        price=price_of(book, quoted, assumptions),
         tokens=told.tokens,
         client_cost_picousd=record.client_cost_picousd,
         occurred_unix_nano=occurred,
@@ -265,22 +274,29 @@ def _status(
     tokens: Tokens,
     judgement: Judgement | None,
     beside: Beside | None,
+    assumptions: Sequence[Assumption],
 ) -> Status:
     if isinstance(outcome, Unpriced):
         return Status.UNPRICED
-    has_bounds = bool(outcome.bounds_of(tokens))
+    has_bounds, has_doubts = bool(outcome.bounds_of(tokens)), not is_certain(outcome, assumptions)
     if record.evidence is not Evidence.SPAN:
-        is_open = judgement is not None and judgement.is_open
-        return Status.LOWER_BOUND if has_bounds or is_open else Status.EXACT
-    if beside is None or has_bounds:
+        if has_bounds or (judgement is not None and judgement.is_open):
+            return Status.LOWER_BOUND
+        return Status.PROVISIONAL if has_doubts else Status.EXACT
+    if beside is None or has_bounds or has_doubts:
         return Status.PROVISIONAL
     if judgement is not None:
         return Status.EXACT if judgement.explains else Status.PROVISIONAL
-    is_certain = not record.tokens.cache_write_unspecified or beside.writes_are_certain
-    return Status.EXACT if is_certain else Status.PROVISIONAL
+    told = not record.tokens.cache_write_unspecified or beside.writes_are_certain or tells_writes(assumptions)
+    return Status.EXACT if told else Status.PROVISIONAL
 
 
-def price_of(book: PriceBook, quoted: Quote) -> Price:
+def is_certain(outcome: Tariff, assumptions: Sequence[Assumption]) -> bool:
+    """Whether a price stands on nothing that may turn out otherwise: a likely fact, a price that was only announced."""
+    return not outcome.row.announced and all(one.is_certain for one in assumptions)
+
+
+def price_of(book: PriceBook, quoted: Quote, assumptions: Sequence[Assumption] = ()) -> Price:
     """Say what rated a charge."""
     match quoted.charged:
         case Tariff() as tariff:
@@ -291,6 +307,7 @@ def price_of(book: PriceBook, quoted: Quote) -> Price:
                 list_rates=None if isinstance(quoted.listed, Unpriced) else quoted.listed.rates,
                 modifiers=tariff.modifiers,
                 bounds=tariff.bounds,
+                assumed=(*(one.text for one in assumptions), *((ANNOUNCED,) if tariff.row.announced else ())),
             )
         case Unpriced(reason=reason, detail=detail):
             return Price(book.id, unpriced_reason=reason, unpriced_detail=detail)

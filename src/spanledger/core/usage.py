@@ -120,7 +120,8 @@ class Source:
     """Who sent a record: what all records of a session share. Absent facts are empty strings.
 
     `labels` holds the allow-listed resource attributes as (label, value) pairs, in the order of the setting.
-    `resource_digest` identifies the whole OTLP resource; `service` is its `service.name`.
+    `resource_digest` identifies the whole OTLP resource; `service` is its `service.name`. `facts` are the further
+    attributes that the configuration goes by, as (attribute, value) pairs, those that were stated.
     """
 
     session_id: str = ""
@@ -135,6 +136,7 @@ class Source:
     labels: tuple[tuple[str, str], ...] = ()
     resource_digest: str = ""
     service: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def user(self) -> str:

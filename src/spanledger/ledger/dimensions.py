@@ -77,7 +77,7 @@ class Dimension(Generic[T]):
 
 _SENDER_COLUMNS = (
     *("session_id", "user_id", "user_email", "user_account_uuid", "organization_id", "plan", "seat_type"),
-    *("provider", "client_version", "labels", "resource_digest", "service"),
+    *("provider", "client_version", "labels", "resource_digest", "service", "facts"),
 )
 _CALL_KIND_COLUMNS = (
     *("model", "query_class", "query_source", "speed", "effort"),
@@ -90,6 +90,7 @@ _ACCOUNT_COLUMNS = (
 )
 _PRICE_COLUMNS = (
     *("price_book", "price_row", "rates", "list_rates", "unpriced_reason", "unpriced_detail", "modifiers", "bounds"),
+    "assumed",
 )
 
 
@@ -131,12 +132,13 @@ def _source_row(source: Source) -> Columns:
         pairs_to_text(source.labels),
         source.resource_digest,
         source.service,
+        pairs_to_text(source.facts),
     )
 
 
 def _source(row: Columns) -> Source:
     session_id, user_id, email, account, organization, plan, seat_type, provider, version, labels, *rest = row
-    resource, service = rest
+    resource, service, facts = rest
     return Source(
         session_id=session_id,
         user_id=user_id,
@@ -150,6 +152,7 @@ def _source(row: Columns) -> Source:
         labels=pairs_from_text(labels),
         resource_digest=resource,
         service=service,
+        facts=pairs_from_text(facts),
     )
 
 
@@ -198,11 +201,12 @@ def _price_row(price: Price) -> Columns:
         price.unpriced_detail,
         _MODIFIER_MARK.join(price.modifiers),
         json.dumps(price.bounds),
+        json.dumps(price.assumed, ensure_ascii=False),
     )
 
 
 def _price(row: Columns) -> Price:
-    price_book, price_row, rates, list_rates, reason, detail, modifiers, bounds = row
+    price_book, price_row, rates, list_rates, reason, detail, modifiers, bounds, assumed = row
     return Price(
         price_book=price_book,
         price_row=price_row,
@@ -212,6 +216,7 @@ def _price(row: Columns) -> Price:
         unpriced_detail=detail,
         modifiers=tuple(modifiers.split(_MODIFIER_MARK)) if modifiers else (),
         bounds=tuple(json.loads(bounds)),
+        assumed=tuple(json.loads(assumed)),
     )
 
 

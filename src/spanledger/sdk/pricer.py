@@ -55,8 +55,8 @@ class Pricer:
         self, settings: Settings, *, meter_provider: MeterProvider | None = None, prices: Prices | None = None
     ) -> None:
         self.settings = settings
-        self._prices = prices or load_checked_prices(settings.prices.layers)
-        self._meter = Meter(settings.metrics.resource_labels)
+        self._prices = prices or load_checked_prices(settings.prices)
+        self._meter = Meter(settings.metrics.resource_labels, settings.prices.known_defaults.attributes)
         # Nothing waits here: there is no join, and no client's sums to hold calls against.
         self._policy = Policy(0, 0, round(settings.settle.clock_skew_max_seconds * NANO_PER_SECOND))
         self._totals = Totals(settings.sdk.max_calls, settings.metrics.max_series)

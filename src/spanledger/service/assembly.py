@@ -37,7 +37,7 @@ def load_prices(settings: Settings) -> Prices:
     Raises:
         ConfigError: a price file cannot be used, or the book made of them fails its check.
     """
-    return load_checked_prices(settings.prices.layers)
+    return load_checked_prices(settings.prices)
 
 
 def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Prices | None = None) -> Parts:
@@ -51,7 +51,7 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
     prices = prices or load_prices(settings)
     redaction = load_redaction(settings.privacy)
     ledger = Ledger.open(ledger_path, max_series=settings.metrics.max_series)
-    meter = Meter(settings.metrics.resource_labels)
+    meter = Meter(settings.metrics.resource_labels, settings.prices.known_defaults.attributes)
     options = Options(
         policy_of(settings, prices),
         routes_of(settings) if forward else (),

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from spanledger.core.attempts import ATTEMPTS_NANO, Excess, Remainder, holding_attempts
-from spanledger.core.basis import basis_of
 from spanledger.core.client_prices import ClientPricing, Origin
 from spanledger.core.posting import Charge, Status
 from spanledger.core.rating_input import RatingInput
@@ -71,8 +70,7 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
             start, end = leftover.start_unix_nano, leftover.end_unix_nano
             received = ledger.control.received_unix_nano(senders, start, end)
             occurred = held(end, received, policy.clock_skew_max_nano)
-            basis = basis_of(leftover.source, policy.basis_rules)
-            charge = residual_charge(leftover, writes, prices, aliases, basis, occurred)
+            charge = residual_charge(leftover, writes, prices, aliases, policy.basis_rules, occurred)
             if policy.recounts(leftover.source.client_version) and charge.status is not Status.UNPRICED:
                 charge = replace(charge, status=Status.PROVISIONAL)
             residuals[charge.identity] = Residual(charge, leftover)

@@ -79,7 +79,8 @@ def _citation(prices: Prices, policy: Policy, charge: Charge, sightings: Sequenc
     record = logs[charge.identity].record if charge.identity in logs else None
     if record is None or record.client_cost_picousd is None:
         return ""
-    call = RatingInput(record.source.provider, record.model, charge.occurred_unix_nano, record.tokens, record.speed)
+    stated = RatingInput(record.source.provider, record.model, charge.occurred_unix_nano, record.tokens, record.speed)
+    call = prices.defaults.of(record.source, record.query_class).placed(stated)
     asked = next((s.record.model for s in sightings if s.record.evidence is Evidence.SPAN), "")
     version, figure = record.source.client_version, record.client_cost_picousd
     judgement = judge(prices.book, prices.clients, version, call, figure, Hints(asked))
@@ -132,6 +133,8 @@ def _charge(charge: Charge, zone: tzinfo) -> Json:
         "price_book": price.price_book,
         "price_row": price.price_row or None,
         "modifiers": list(price.modifiers),
+        "bounds": list(price.bounds),
+        "assumed": list(price.assumed),
         "sum": _sum(charge),
         "unpriced": f"{price.unpriced_reason}: {price.unpriced_detail}" if price.rates is None else None,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import replace
 from typing import Annotated, Self
 
 from pydantic import (
@@ -19,12 +20,14 @@ from pydantic import (
 
 from spanledger.config.price_values import read_instant
 from spanledger.core.book import PriceBook
+from spanledger.core.defaults import Defaults, Fact
 from spanledger.core.money import factor_text, format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Status
 from spanledger.core.rating import quote
 from spanledger.core.rating_input import RatingInput
+from spanledger.core.settling import price_of
 from spanledger.core.tariff import Bound, Quote, Tariff, Unpriced
-from spanledger.core.usage import Provider, Speed, TokenClass, Tokens
+from spanledger.core.usage import Provider, QueryClass, Source, Speed, TokenClass, Tokens
 
 Json = dict[str, object]
 
@@ -153,26 +156,25 @@ class _Id(BaseModel):
     id: CallId = None
 
 
-def rate_line(line: str | bytes, book: PriceBook) -> Json:
+def rate_line(line: str | bytes, book: PriceBook, defaults: Defaults | None = None) -> Json:
     """Price the call that a line of JSON describes; a line that cannot be used is `invalid`, with all its mistakes."""
     try:
         call = _Call.model_validate_json(line)
     except ValidationError as error:
         reason = "; ".join(_mistake(dict(item)) for item in error.errors())
         return _answer(_id_of(line), INVALID, book, reason=reason)
-    asked = call.rating_input
+    stated = call.rating_input
+    known = (defaults or Defaults()).of(Source(provider=stated.provider), QueryClass.UNKNOWN)
+    asked, assumptions = known.filled_in(replace(known.placed(stated), provider=stated.provider))
     quoted = quote(book, asked, call.cost_center or "")
     match quoted.charged:
         case Unpriced(reason=reason, detail=detail):
             return _answer(call.id, Status.UNPRICED, book, reason=f"{reason}: {detail}")
         case Tariff() as tariff:
             bounds = tariff.bounds_of(asked.tokens)
-            answer = _answer(
-                call.id,
-                Status.LOWER_BOUND if bounds else Status.EXACT,
-                book,
-                reason="; ".join(_BOUNDS[bound] for bound in bounds),
-            )
+            used = [one for one in assumptions if one.fact is not Fact.PROVIDER]
+            reason = "; ".join([*(_BOUNDS[bound] for bound in bounds), *price_of(book, quoted, used).assumed])
+            answer = _answer(call.id, Status.LOWER_BOUND if bounds else Status.EXACT, book, reason=reason)
             return answer | _price(quoted, tariff, asked.tokens)
 
 
