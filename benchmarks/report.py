@@ -14,23 +14,36 @@ from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from spanledger.config.sections import Settings
 from spanledger.core.attribution import Purpose, account_of
 from spanledger.core.periods import Period
 from spanledger.core.posting import Charge, Posting, Price, Status
-from spanledger.core.usage import Evidence, QueryClass, Source, Speed, Tokens
+from spanledger.core.usage import Basis, Evidence, QueryClass, Source, Speed, Tokens
 from spanledger.ledger.ledger import Ledger
+from spanledger.service.budget_watch import BudgetWatch
 from spanledger.service.usage_report import report_usage
 
 DEVELOPERS, CALLS_A_DAY, BATCH = 500, 110, 20_000
 NOVEMBER = Period(date(2026, 11, 1), date(2026, 11, 30), ZoneInfo("Europe/Berlin"))
 MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
+BUDGETS = {
+    "calendar": {"timezone": "Europe/Berlin"},
+    "budgets": {
+        "limits": {
+            "all": {"period": "month", "limit_usd": 100_000},
+            "team": {"scope": "team", "owner": "team-1", "period": "week", "limit_usd": 900},
+            "developer": {"scope": "user", "owner": "*", "period": "day", "limit_usd": 60},
+        }
+    },
+}
 KINDS = (
     (QueryClass.MAIN, Purpose("repl_main_thread", "high")),
     (QueryClass.SUBAGENT, Purpose("agent:custom", agent_name="custom")),
     (QueryClass.AUXILIARY, Purpose("compact")),
     (QueryClass.AUXILIARY, Purpose("generate_session_title")),
 )
-PRICE = Price("book", "row", rates=(4_000_000, 20_000_000, 200_000, 5_000_000, 8_000_000, 5_000_000, 10**10))
+RATES = (4_000_000, 20_000_000, 200_000, 5_000_000, 8_000_000, 5_000_000, 10**10)
+PRICE = Price("book", "row", rates=RATES, list_rates=RATES)
 
 
 def postings() -> Iterator[Posting]:
@@ -62,7 +75,13 @@ def _posting(draw: random.Random, number: int, at: int, day: date) -> Posting:
         status=Status.EXACT,
         source=source,
         account=account_of(
-            source, model=model, served_model=model, query_class=query_class, speed=Speed.STANDARD, purpose=purpose
+            source,
+            basis=Basis.BILLED,
+            model=model,
+            served_model=model,
+            query_class=query_class,
+            speed=Speed.STANDARD,
+            purpose=purpose,
         ),
         price=PRICE,
         tokens=Tokens(draw.randrange(3000), draw.randrange(4000), draw.randrange(150_000), draw.randrange(10_000)),
@@ -108,6 +127,10 @@ def main() -> None:
         today = Period(NOVEMBER.last, NOVEMBER.last, NOVEMBER.zone)
         timed("report --by user, one day", lambda: report_usage(ledger, today, ["user"], {}))
         ledger.close()
+        watch = BudgetWatch(Settings.model_validate(BUDGETS), path)
+        timed("budgets, first look back", lambda: watch.refresh(NOVEMBER.end_unix_nano - 1, tell=False))
+        timed("budgets, next look", lambda: watch.refresh(NOVEMBER.end_unix_nano - 1, tell=False))
+        timed("budgets, gauges of 502 budgets", lambda: list(watch.readings(NOVEMBER.end_unix_nano - 1)))
 
 
 if __name__ == "__main__":

@@ -165,3 +165,26 @@ def test_k46_budgets_are_finite_before_the_first_traffic(tmp_path: Path) -> None
         }
         assert spent == {"all": "1", "core": "1"}
         assert books.total(Metric.COST) == 10**12
+
+
+def test_k53_who_moves_in_mid_month_is_split_by_day_and_nothing_is_lost(tmp_path: Path) -> None:
+    """The old team keeps what was spent in it, the new one has the rest; who says no team has a line of their own."""
+    path, month = tmp_path / "ledger.db", period_around(Cycle.MONTH, date(2026, 11, 15), ZoneInfo("UTC"))
+    with open_books(path) as books:
+        for day in month.days():
+            team = {"team.id": "old" if day.first.day < 15 else "new"}
+            clients = (Client(user="mover", resource=team), Client(user="unmapped", session="other"))
+            for client in clients:
+                at = day.start_unix_nano + 12 * 60 * MINUTE
+                books.take(client.log(f"req_{client.user}_{day.first}", MODEL, Usage(input=200), at=at), at=at)
+        books.rest()
+    ledger = Ledger.read(path)
+    found = report_usage(ledger, month, ["team", "user"], {})
+    ledger.close()
+    assert {line.key: line.figures.cost_picousd // 10**9 for line in found.lines} == {
+        ("old", "mover"): 14,
+        ("new", "mover"): 16,
+        ("unallocated", "unmapped"): 30,
+    }
+    assert found.totals[Basis.BILLED].cost_picousd == 60 * 10**9
+    assert found.unallocated["team"] == {Basis.BILLED: 30 * 10**9}

@@ -190,9 +190,13 @@ class _Developer:
         draw = self.draw
         self.calls += 1
         _, model, source, query_class, more = draw.choices(KINDS, [kind[0] for kind in KINDS])[0]
-        writes = draw.choice((0, 0, draw.randint(200, 15_000)))
+        size = (
+            1 if model == "claude-haiku-5-5" else 3
+        )  # a prompt above 100,000 tokens would cost more per token on haiku
+        writes = draw.choice((0, 0, draw.randint(200, 15_000))) * size
         long = writes if draw.random() < 0.2 and self.version == "2.1.330" else 0
-        tokens = (draw.randint(1, 2_000), draw.randint(20, 2_500), draw.randint(0, 80_000), writes - long, long)
+        fresh, out, read = (draw.randint(*bounds) * size for bounds in ((1, 2_000), (20, 2_500), (0, 60_000)))
+        tokens = (fresh, out, read, writes - long, long)
         call = _Call(self.calls, ended // 10**6 * 10**6, model or self.model, source, query_class, more, tokens)
         self.history.served.append(
             Served(

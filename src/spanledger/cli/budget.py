@@ -6,7 +6,6 @@ import json
 import time
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from spanledger.cli.options import (
@@ -17,7 +16,7 @@ from spanledger.cli.options import (
     exits_on_bad_input,
     offline_environment,
 )
-from spanledger.cli.tables import titled_table
+from spanledger.cli.tables import shown_user, table_console, titled_table
 from spanledger.config.budgets import budgets_of
 from spanledger.config.settings import load_settings
 from spanledger.core.budget import Budget, BudgetState
@@ -47,7 +46,7 @@ def list_budgets(config: ConfigOption = None, as_json: JsonOption = False) -> No
         shown = {"timezone": settings.calendar.timezone, "budgets": [_budget_json(one) for one in budgets]}
         typer.echo(json.dumps(shown, indent=2))
         return
-    console = Console(highlight=False)
+    console = table_console()
     if not budgets:
         console.print("No budgets: set budgets.limits in the configuration.")
         return
@@ -84,7 +83,7 @@ def status(config: ConfigOption = None, ledger: LedgerOption = None, as_json: Js
 
 
 def _print_states(states: list[BudgetState], zone: str) -> None:
-    console = Console(highlight=False)
+    console = table_console()
     if not states:
         console.print("No budgets, or none that anybody falls under yet.")
         return
@@ -100,11 +99,11 @@ def _print_states(states: list[BudgetState], zone: str) -> None:
         used = f"{state.spent_picousd * _PERCENT // budget.limit_picousd}"
         level = "" if state.level_percent is None else f"{state.level_percent} %"
         cells = (*map(rounded_usd, amounts), used, rounded_usd(state.forecast_picousd), level)
-        table.add_row(*map(Text, (budget.name, owner_name(state), days, *cells)))
+        table.add_row(*map(Text, (budget.name, shown_user(owner_name(state)), days, *cells)))
     console.print(table)
     for state in states:
         for note in _notes(state):
-            console.print(Text(f"{state.budget.name}, {owner_name(state)}: {note}"))
+            console.print(Text(f"{state.budget.name}, {shown_user(owner_name(state))}: {note}"))
 
 
 def _notes(state: BudgetState) -> list[str]:

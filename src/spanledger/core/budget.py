@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from spanledger.core.attribution import Account
 from spanledger.core.periods import DAY, Cycle, Period, period_around
-from spanledger.core.semconv import UNALLOCATED
+from spanledger.core.semconv import OVERFLOW_LABEL, UNALLOCATED
 from spanledger.core.usage import Basis
 
 
@@ -118,12 +118,23 @@ class Spending:
         """How budgets stand on a day, in their order; one of `EACH` owner is a state for every owner known."""
         return [self._state(budget, owner, today) for budget in budgets for owner in self._owners(budget)]
 
-    def period_costs(self, today: date) -> Iterator[PeriodCost]:
-        """Cost of the current day and month, zeros of whoever spent something before included."""
+    def period_costs(self, today: date, at_most: int) -> Iterator[PeriodCost]:
+        """Cost of the current day and month, zeros of whoever spent something before included.
+
+        Of each no more than `at_most`, the highest; the others are one for each basis, under the overflow label.
+        """
         for cycle in (Cycle.DAY, Cycle.MONTH):
             period = period_around(cycle, today, self.zone)
-            for (labels, basis), days in sorted(self._of_labels.items()):
-                yield PeriodCost(cycle, basis, labels, sum(_costs(days, period)))
+            costs = [
+                PeriodCost(cycle, basis, labels, sum(_costs(days, period)))
+                for (labels, basis), days in sorted(self._of_labels.items())
+            ]
+            costs.sort(key=lambda one: -one.cost_picousd)
+            yield from costs[:at_most]
+            rest = {basis: [one.cost_picousd for one in costs[at_most:] if one.basis is basis] for basis in Basis}
+            for basis, several in rest.items():
+                if several:
+                    yield PeriodCost(cycle, basis, ((OVERFLOW_LABEL, "true"),), sum(several))
 
     def _owners(self, budget: Budget) -> list[str]:
         if budget.owner != EACH:

@@ -122,7 +122,10 @@ def _data_point(point: SeriesPoint) -> NumberDataPoint:
 
 def _gauge_point(point: GaugePoint) -> NumberDataPoint:
     reading = point.reading
-    encoded = NumberDataPoint(attributes=_key_values(reading.labels), time_unix_nano=point.time_unix_nano)
+    encoded = NumberDataPoint(
+        attributes=_key_values((label, _label_value(label, value)) for label, value in reading.labels),
+        time_unix_nano=point.time_unix_nano,
+    )
     _put_value(encoded, GAUGES[reading.gauge].quantity, reading.value)
     return encoded
 

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import date
+from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,7 @@ class BudgetWatch:
         self.budgets: Sequence[Budget] = budgets_of(settings.budgets)
         self.zone: ZoneInfo = read_zone(settings.calendar.timezone)
         self._labels = tuple(dict.fromkeys(settings.metrics.resource_labels.values()))
+        self._max_series = settings.metrics.max_series
         self._path = path
         self._refreshing = threading.Lock()
         self._lock = threading.Lock()
@@ -83,18 +85,22 @@ class BudgetWatch:
             return self._spending.states(self.budgets, today)
 
     def readings(self, now_unix_nano: int) -> Iterable[Reading]:
-        """Readings of the gauges of budgets and periods; none before the first refresh, for unknown is not zero."""
+        """Readings of the gauges of budgets and periods; none before the first refresh, for unknown is not zero.
+
+        No more than `metrics.max_series` of each: of budgets those that are used most.
+        """
         today = date_of(now_unix_nano, self.zone)
         with self._lock:
             if self._known_from is None:
                 return
-            costs = list(self._spending.period_costs(today))
+            costs = list(self._spending.period_costs(today, self._max_series))
             states = self._spending.states(self.budgets, today)
+        states.sort(key=lambda state: -Fraction(state.spent_picousd, state.budget.limit_picousd))
         for cost in costs:
             yield reading(
                 Gauge.COST_PERIOD, cost.cost_picousd, cost.labels, period=cost.cycle.value, basis=cost.basis.value
             )
-        for state in states:
+        for state in states[: self._max_series]:
             labels = _gauge_labels(state)
             yield reading(Gauge.BUDGET_LIMIT, state.budget.limit_picousd, (), **labels)
             yield reading(Gauge.BUDGET_SPENT, state.spent_picousd, (), **labels)

@@ -113,9 +113,21 @@ def test_who_spent_something_earlier_is_zero_now_and_not_missing() -> None:
     book = spending()
     book.add(date(2026, 10, 5), account(team="web"), 3, 0)
     book.forget(looks_back_to(date(2026, 12, 1), UTC))
-    found = {(one.cycle, one.labels[0][1], one.basis): one.cost_picousd for one in book.period_costs(date(2026, 12, 1))}
+    found = {
+        (one.cycle, one.labels[0][1], one.basis): one.cost_picousd for one in book.period_costs(date(2026, 12, 1), 99)
+    }
     assert found[Cycle.MONTH, "web", Basis.BILLED] == 0
     assert found[Cycle.DAY, "unallocated", Basis.NOTIONAL] == 0
+
+
+def test_cost_under_more_labels_than_there_is_room_for_is_summed_and_not_dropped() -> None:
+    book = spending()
+    for n in range(50):
+        book.add(MONDAY, account(team=f"t{n}"), n, 0)
+    found = [one for one in book.period_costs(MONDAY, 10) if one.cycle is Cycle.MONTH and one.basis is Basis.BILLED]
+    assert sum(one.cost_picousd for one in found) == sum(range(50))
+    assert [one.cost_picousd for one in found[:3]] == [49, 48, 47]
+    assert found[-1].labels == (("otel.metric.overflow", "true"),)
 
 
 def test_the_forecast_takes_each_day_to_come_for_its_weekday() -> None:
