@@ -64,11 +64,12 @@ class Backends:
     def destinations(self) -> dict[str, dict[str, object]]:
         """Settings that send to all of them."""
         pushed = {"endpoint": f"{self.prometheus.url}/api/v1/otlp", "protocol": "http/protobuf", "signals": []}
-        return {
+        several = {
             "files": {"endpoint": f"http://{self.files.grpc}"},
             "scrape": {"endpoint": f"http://{self.scrape.grpc}", "signals": []},
             "prometheus": pushed,
         }
+        return {name: {**settings, "timeout_seconds": 60} for name, settings in several.items()}
 
 
 @asynccontextmanager
@@ -118,7 +119,8 @@ async def run_one(up: Backends, folder: Path, client: str, protocol: Transport, 
     ledger_path = folder / f"{client}-{protocol.name}-{signals.replace(' ', '-')}.db"
     wanted = {Signal(one) for one in signals.split()}
     deliveries = [b.delivery for b in read_folder(CLIENTS[client]) if b.delivery.signal in wanted]
-    async with running(ledger_path, destinations=up.destinations()) as service:
+    patience = {"forward__flush_timeout_seconds": "60", "exporter__timeout_seconds": "60"}
+    async with running(ledger_path, destinations=up.destinations(), **patience) as service:
         await send(protocol, service.addresses, deliveries)
         await service.service.rest()
     sink = service.sink
@@ -181,7 +183,7 @@ def test_every_combination_gives_the_same_money(tmp_path: Path) -> None:
     results = [one.row for one in runs]
     if os.environ.get("COMPATIBILITY") == "write":
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    assert [one for one in results if not all(one["backends"].values())] == []
+    assert [(one.row, one.arrived) for one in runs if not all(one.row["backends"].values())] == []
     assert results == json.loads(RESULTS.read_text())
     assert [one for one in runs if one.names[SCRAPE] != one.names[PUSHED]] == [], "the same names, scraped or pushed"
     assert {n for one in runs for n in one.names[PUSHED]} >= NAMES
