@@ -24,7 +24,9 @@ from spanledger.core.semconv import (
     UNALLOCATED,
     GenAi,
     In,
+    MetricSpec,
 )
+from spanledger.exporter.prometheus_text import prometheus_name
 from spanledger.otlp.refusals import ANSWERED, CONNECTION_ENDS, RECORD_REFUSALS, REQUEST_REFUSALS, Refusal
 from spanledger.service.self_telemetry import COMMIT_DURATION, COMMIT_DURATION_MEANING
 from spanledger.telemetry import COUNTERS
@@ -107,6 +109,16 @@ def _metrics() -> Iterator[str]:
         own = ", ".join(f"`{label}`" for label in gauge.labels) or "-"
         resource = " + resource" if gauge.resource_labels else ""
         yield f"| `{gauge.name}` | `{gauge.unit}` | {own}{resource} | {gauge.description} |"
+    yield "\n## Names in Prometheus\n"
+    yield "By OTLP, by a Collector's Prometheus exporter and by scrape alike (`tests/collector/test_backends.py`)."
+    yield "`job` is `spanledger`, `instance` the ledger's id, the same after every restart.\n"
+    yield "| metric or gauge | in Prometheus | its twin |"
+    yield "|---|---|---|"
+    for name in TOTALS:
+        adjusted = f"`{_prometheus_name(METRICS[ADJUSTMENT_OF[name]])}`" if name in ADJUSTMENT_OF else "-"
+        yield f"| `{name}` | `{_prometheus_name(METRICS[name])}` | {adjusted} |"
+    for gauge in GAUGES.values():
+        yield f"| `{gauge.name}` | `{prometheus_name(gauge.name, gauge.unit, is_counter=False)}` | - |"
     yield "\n## Counted by the service itself\n"
     yield "Every drop, refusal and repetition has a counter:\n"
     yield "They begin at 0 with the process; by OTLP with the others, and at `/metrics` (`admin.endpoint`).\n"
@@ -146,6 +158,10 @@ def _refusal_table(refusals: Mapping[Reason, Refusal]) -> Iterator[str]:
     for reason, how in refusals.items():
         settings = ", ".join(f"`{key}`" for key in how.setting.split(", ") if key) or "-"
         yield f"| `{reason}` | {how.http_status.value} | {how.rpc_code.name} | {settings} | {how.meaning} |"
+
+
+def _prometheus_name(spec: MetricSpec) -> str:
+    return prometheus_name(spec.name, spec.unit, is_counter=spec.monotonic)
 
 
 def _configuration() -> Iterator[str]:
