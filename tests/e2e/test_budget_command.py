@@ -135,6 +135,10 @@ def test_the_service_tells_of_a_level_in_log_and_metrics(tmp_path: Path, caplog:
             before = gauges(service.sink, "spanledger.budget.spent")
             assert [(one["budget"], one["value"]) for one in before] == [("core", 0.0)]
             await send(Transport.GRPC, service.addresses, [client.log("req_1", MODEL, Usage(input=750_000), at=now)])
+            beside = await asyncio.to_thread(
+                run, "report", "--ledger", tmp_path / "ledger.db", "--period", "7d", "--json"
+            )
+            assert json.loads(beside.stdout)["totals"]["billed"]["cost_usd"] == "3"
         return [service.sink]
 
     (sink,) = asyncio.run(serve())
