@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from spanledger.config.fields import PositiveSeconds, Section, Url
+from spanledger.config.fields import HeaderValues, PositiveSeconds, Section, Url
 from spanledger.core.usage import Signal
 
 DEFAULT_DESTINATION = "default"
@@ -60,7 +60,9 @@ class SignalExporter(Section):
 
     endpoint: Url | None = Field(default=None, description="Another URL for this signal, used as it is (HTTP).")
     protocol: Protocol | None = Field(default=None, description="Another protocol for this signal.")
-    headers: dict[str, str] | None = Field(default=None, description="Headers of this signal, instead of the common.")
+    headers: HeaderValues | None = Field(
+        default=None, repr=False, description="Headers of this signal, instead of the common."
+    )
     headers_file: Path | None = Field(default=None, description="Another file of headers for this signal.")
     timeout_seconds: PositiveSeconds | None = Field(default=None, description="Another time to wait for an answer.")
     compression: Compression | None = Field(default=None, description="Another compression for this signal.")
@@ -74,7 +76,7 @@ class Exporter(Section):
         default=None, description="Where to send telemetry and metrics; without it only the ledger is kept."
     )
     protocol: Protocol = Field(default=Protocol.GRPC, description="`grpc` or `http/protobuf`.")
-    headers: dict[str, str] = Field(default={}, description="Headers or gRPC metadata of every request.")
+    headers: HeaderValues = Field(default={}, repr=False, description="Headers or gRPC metadata of every request.")
     headers_file: Path | None = Field(
         default=None, description="A file of further headers, `name: value` a line; read again when it changes."
     )

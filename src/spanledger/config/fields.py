@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _PORT_MAX = 65_535
+_HEADER_VALUE = re.compile(r"[ -~\t]*")
 
 
 class Section(BaseModel):
@@ -26,6 +28,11 @@ def _endpoint(value: str) -> str:
 
 
 def _url(value: str) -> str:
+    """A URL. Credentials in it are refused, and not repeated: URLs are shown in logs and messages."""
+    if "@" in value.partition("?")[0]:
+        raise ValueError(
+            "a URL must not hold credentials, for it is shown in logs: put them in headers or headers_file"
+        )
     parts = urlsplit(value if "://" in value else f"http://{value}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{value!r} is not a URL, as in http://localhost:4317")
@@ -50,8 +57,20 @@ def _zone(value: str) -> str:
     return read_zone(value).key
 
 
+def header_value(value: str) -> str:
+    """A header's value, if it can be sent over HTTP and gRPC alike.
+
+    Raises:
+        ValueError: it cannot; the value, which may be a secret, is not repeated.
+    """
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ValueError("a header's value has printable ASCII characters alone")
+    return value
+
+
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]
+HeaderValues = dict[str, Annotated[str, AfterValidator(header_value)]]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -128,7 +128,7 @@ def _read_file(
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{file}: configuration cannot be read: {error}"]) from None
     except yaml.YAMLError as error:
-        raise ConfigError([f"{file}: is not YAML: {error}"]) from None
+        raise ConfigError([_not_yaml(file, error)]) from None
     if node is None:
         return {}, {}
     if not isinstance(node, yaml.MappingNode):
@@ -212,6 +212,13 @@ def _problem(item: dict[str, Any], origins: Mapping[str, str]) -> str:
     if item["type"] == "extra_forbidden":
         return f"{place}: no such setting{_nearest(item['loc'])}"
     return f"{place}: {str(item['msg']).removeprefix('Value error, ')}"
+
+
+def _not_yaml(file: Path, error: yaml.YAMLError) -> str:
+    """What is wrong and on which line, without the line itself: it may hold a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f"{file}: is not YAML"
+    return f"{file}:{error.problem_mark.line + 1}: is not YAML: {error.problem}"
 
 
 def _place(key: str, origins: Mapping[str, str]) -> str:

@@ -72,7 +72,7 @@ class Destination:
     """
 
     endpoint: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers_file: Path | None = None
     timeout_seconds: float = 10.0
     gzip: bool = False

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from spanledger.config.fields import header_value
 from spanledger.core.errors import ConfigError
 
 LOGGER = logging.getLogger(__name__)
@@ -66,6 +67,10 @@ def _parsed(file: Path, text: str) -> dict[str, str]:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             problems.append(f"{file}:{number}: a header is `name: value`")
+        try:
+            header_value(value.strip())
+        except ValueError as error:
+            problems.append(f"{file}:{number}: {error}")
         headers[name.strip().lower()] = value.strip()
     if problems:
         raise ConfigError(problems)
