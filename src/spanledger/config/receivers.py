@@ -18,7 +18,7 @@ class Grpc(Section):
 
     endpoint: Endpoint = Field(default="localhost:4317", description="Where to receive OTLP over gRPC.")
     max_concurrent_streams: Positive = Field(
-        default=256, description="Requests that one gRPC connection may have open at once; more wait at the sender."
+        default=1_000, description="Requests that one gRPC connection may have open at once; more wait at the sender."
     )
     keepalive_seconds: PositiveSeconds = Field(
         default=60.0, description="A gRPC connection that says nothing for so long is asked whether it is still there."
@@ -112,6 +112,14 @@ class Receiver(Section):
     idle_timeout_seconds: PositiveSeconds = Field(
         default=45.0, description="How long a connection without a request stays open."
     )
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        """A request that is as large as allowed must find room, or it would be told to come back for ever."""
+        needed = self.max_request_bytes + self.max_inflated_bytes
+        if self.max_buffered_bytes < needed:
+            raise ValueError(f"max_buffered_bytes must be at least max_request_bytes + max_inflated_bytes, {needed}")
+        return self
 
     @property
     def content_limits(self) -> ContentLimits:

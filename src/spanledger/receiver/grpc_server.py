@@ -138,7 +138,9 @@ def _options(limits: Receiver) -> list[tuple[str, int]]:
         ("grpc.max_connection_idle_ms", _milliseconds(limits.idle_timeout_seconds)),
         ("grpc.server_handshake_timeout_ms", _milliseconds(limits.request_timeout_seconds)),
         ("grpc.keepalive_time_ms", _milliseconds(limits.grpc.keepalive_seconds)),
+        ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_timeout_ms", _milliseconds(limits.grpc.keepalive_timeout_seconds)),
+        ("grpc.http2.ping_timeout_ms", _milliseconds(limits.grpc.keepalive_timeout_seconds)),
     ]
 
 

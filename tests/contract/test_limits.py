@@ -1,0 +1,258 @@
+"""Limits of what happens at once: requests, bytes, connections, streams; and peers that are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+
+from contract.conversations import HTTP2_PREFACE
+from spanledger.config.receivers import Auth, Grpc, Http, Receiver
+from spanledger.core.delivery import Delivery, Receipt
+from spanledger.core.reasons import Reason
+from spanledger.core.usage import Signal
+from spanledger.receiver.gate import Gate
+from spanledger.receiver.grpc_server import SERVICES, GrpcReceiver
+from spanledger.receiver.http_server import HttpReceiver
+from spanledger.service.receivers import Receivers
+from spanledger.telemetry import Counter, Counters
+from support.consumers import ScriptedConsumer, receiving
+from support.hostile import Response, connect, converse, head
+
+EXPORT = f"/{SERVICES[Signal.TRACES]}/Export"
+PROTOBUF = "content-type: application/x-protobuf"
+RECEIVERS = pytest.mark.parametrize("kind", [GrpcReceiver, HttpReceiver])
+
+
+@dataclass(slots=True)
+class HoldingConsumer:
+    """Holds every delivery until it is let go, and notes how many it held at once."""
+
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    came: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    now: int = 0
+    most: int = 0
+
+    async def consume(self, _: Delivery) -> Receipt:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.came.release()
+        await self.go.wait()
+        self.now -= 1
+        return Receipt()
+
+
+def limited(counters: Counters, **limits: object) -> Gate:
+    here = {"endpoint": "127.0.0.1:0"}
+    grpc_limits = limits.pop("grpc", {})
+    return Gate(Receiver(grpc=Grpc(**here, **grpc_limits), http=Http(**here), **limits), counters)
+
+
+async def ask(kind: type, address: str, body: bytes) -> tuple[str, Status | None]:
+    """Send one request; gives the code and, when it was refused, the Status."""
+    if kind is HttpReceiver:
+        response = await asyncio.to_thread(_post, address, body)
+        return str(response.status), None if response.status == 200 else Status.FromString(response.body)
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
+            await channel.unary_unary(EXPORT)(body, timeout=20)
+        except grpc.aio.AioRpcError as error:
+            details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
+            return error.code().name, Status.FromString(details)
+        return "200", None
+
+
+def _post(address: str, body: bytes) -> Response:
+    return converse(address, [head("/v1/traces", len(body), PROTOBUF), body])[0]
+
+
+@RECEIVERS
+@pytest.mark.parametrize(
+    ("limits", "body"),
+    [
+        ({"max_concurrent_requests": 1}, b""),
+        ({"max_request_bytes": 60, "max_inflated_bytes": 40, "max_buffered_bytes": 100}, b"\x0a\x00" * 30),
+    ],
+    ids=["requests", "bytes"],
+)
+def test_what_has_no_room_is_told_to_come_back(kind: type, limits: dict[str, object], body: bytes) -> None:
+    counters = Counters()
+
+    async def run() -> tuple[list[tuple[str, Status | None]], tuple[str, Status | None]]:
+        consumer = HoldingConsumer()
+        async with receiving(consumer, kind, limited(counters, **limits)) as address:
+            first = asyncio.create_task(ask(kind, address, body))
+            await asyncio.wait_for(consumer.came.acquire(), 10)
+            refused = await ask(kind, address, body)
+            consumer.go.set()
+            return [await first, await ask(kind, address, body)], refused
+
+    taken, (code, status) = asyncio.run(run())
+    assert taken == [("200", None)] * 2
+    assert code == ("UNAVAILABLE" if kind is GrpcReceiver else "503")
+    assert status is not None
+    info = RetryInfo()
+    assert status.details[0].Unpack(info)
+    assert info.retry_delay.ToSeconds() == 1
+    assert counters.by_reason(Counter.REFUSED) == {Reason.TOO_BUSY: 1}
+
+
+@RECEIVERS
+def test_one_connection_too_many_is_closed(kind: type) -> None:
+    counters = Counters()
+
+    def talk(address: str) -> list[bytes]:
+        opening = HTTP2_PREFACE if kind is GrpcReceiver else b"POST"
+        with connect(address) as first:
+            first.sendall(opening)
+            if kind is GrpcReceiver:
+                assert first.recv(1)
+            with connect(address) as second:
+                second.sendall(opening)
+                try:
+                    return [second.recv(1_000)]
+                except ConnectionResetError:
+                    return [b""]
+
+    async def run() -> list[bytes]:
+        async with receiving(ScriptedConsumer(), kind, limited(counters, max_connections=1)) as address:
+            return await asyncio.to_thread(talk, address)
+
+    assert asyncio.run(run()) == [b""]
+    if kind is HttpReceiver:  # gRPC's own library turns them away, and tells nobody
+        assert counters.by_reason(Counter.CONNECTIONS_CLOSED)[Reason.TOO_MANY_CONNECTIONS] == 1
+
+
+def test_a_connection_has_no_more_streams_than_allowed() -> None:
+    """gRPC's library holds the limit: senders wait, or are turned away so that they may send again."""
+    consumer_most = 0
+
+    async def run() -> list[object]:
+        nonlocal consumer_most
+        consumer = HoldingConsumer()
+        gate = limited(Counters(), grpc={"max_concurrent_streams": 2})
+        async with (
+            receiving(consumer, GrpcReceiver, gate) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            calls = [asyncio.ensure_future(channel.unary_unary(EXPORT)(b"", timeout=20)) for _ in range(6)]
+            await asyncio.wait_for(consumer.came.acquire(), 10)
+            consumer.go.set()
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        consumer_most = consumer.most
+        return outcomes
+
+    outcomes = asyncio.run(run())
+    refused = [outcome for outcome in outcomes if isinstance(outcome, grpc.aio.AioRpcError)]
+    assert len(refused) < len(outcomes)
+    assert {error.code() for error in refused} <= {grpc.StatusCode.UNAVAILABLE}
+    assert consumer_most <= 2
+
+
+def test_a_grpc_peer_that_does_not_answer_is_let_go() -> None:
+    def talk(address: str) -> float:
+        began = time.monotonic()
+        with connect(address) as connection:
+            connection.sendall(HTTP2_PREFACE)
+            while connection.recv(1_000):
+                pass
+        return time.monotonic() - began
+
+    async def run() -> float:
+        gate = limited(Counters(), grpc={"keepalive_seconds": 0.5, "keepalive_timeout_seconds": 0.5})
+        async with receiving(ScriptedConsumer(), GrpcReceiver, gate) as address:
+            return await asyncio.to_thread(talk, address)
+
+    assert 0.5 < asyncio.run(run()) < 20  # idle connections have 45 s
+
+
+@RECEIVERS
+def test_hundreds_of_requests_at_once_are_all_taken(kind: type) -> None:
+    """By the default limits, over connections that were just made."""
+
+    async def run() -> list[tuple[str, Status | None]]:
+        consumer = ScriptedConsumer()
+        async with receiving(consumer, kind, limited(Counters())) as address:
+            if kind is HttpReceiver:
+                return await asyncio.gather(*(ask(kind, address, b"\x0a\x00") for _ in range(100)))
+            async with grpc.aio.insecure_channel(address) as channel:
+                calls = [channel.unary_unary(EXPORT)(b"\x0a\x00", timeout=20) for _ in range(500)]
+                return [("200" if answer == b"" else "", None) for answer in await asyncio.gather(*calls)]
+
+    assert set(asyncio.run(run())) == {("200", None)}
+
+
+@RECEIVERS
+def test_cancelled_requests_leave_nothing(kind: type) -> None:
+    """Hundreds of senders that give up: their room is free again."""
+
+    async def run() -> str:
+        consumer = HoldingConsumer()
+        async with receiving(consumer, kind, limited(Counters(), max_concurrent_requests=60)) as address:
+            for _ in range(4):
+                await _give_up(kind, address, consumer)
+            consumer.go.set()
+            for _ in range(100):  # the servers notice at their own pace
+                code, _ = await ask(kind, address, b"")
+                if code == "200":
+                    return code
+        return code
+
+    assert asyncio.run(run()) == "200"
+
+
+async def _give_up(kind: type, address: str, consumer: HoldingConsumer) -> None:
+    if kind is GrpcReceiver:
+        async with grpc.aio.insecure_channel(address) as channel:
+            calls = [channel.unary_unary(EXPORT)(b"") for _ in range(50)]
+            tasks = [asyncio.ensure_future(_outcome(call)) for call in calls]
+            await asyncio.wait_for(consumer.came.acquire(), 10)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*tasks)
+        return
+    connections = [await asyncio.to_thread(connect, address) for _ in range(10)]
+    for connection in connections:
+        connection.sendall(head("/v1/traces", 5, PROTOBUF) + b"ha")
+        connection.close()
+
+
+async def _outcome(call: grpc.aio.UnaryUnaryCall) -> None:
+    try:
+        await call
+    except (asyncio.CancelledError, grpc.aio.AioRpcError):
+        return
+
+
+@pytest.fixture
+def tokens_file(tmp_path: Path) -> Path:
+    file = tmp_path / "tokens.yaml"
+    file.write_text("tenants: {a: {tokens: [a-token-of-the-tests]}}")
+    return file
+
+
+@pytest.mark.parametrize(("wide", "known", "warnings"), [(True, False, 1), (True, True, 0), (False, False, 0)])
+def test_listening_wider_than_this_machine_without_asking_who_is_warned_of_once(
+    wide: bool, known: bool, warnings: int, tokens_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoint = "0.0.0.0:0" if wide else "localhost:0"
+
+    async def run() -> None:
+        auth = Auth(tokens_file=tokens_file if known else None)
+        settings = Receiver(grpc=Grpc(endpoint=endpoint), http=Http(endpoint=endpoint), auth=auth)
+        receivers = Receivers(settings, ScriptedConsumer(), Counters())
+        await receivers.start()
+        await receivers.stop()
+
+    with caplog.at_level(logging.WARNING, "spanledger"):
+        asyncio.run(run())
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == warnings
+    assert all("anybody who reaches 0.0.0.0:0 and 0.0.0.0:0 can send" in message for message in told)
