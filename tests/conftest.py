@@ -13,4 +13,5 @@ sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile(
     "default", print_blob=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("nightly", settings.get_profile("default"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
