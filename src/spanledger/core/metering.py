@@ -158,15 +158,17 @@ class _Senders:
         known = self._sources.get((*facts, *kept))
         if known is None:
             source = replace(
-                self._make(facts, read_text(resource, In.SERVICE_NAME)),
+                self._make(facts, resource),
                 facts=tuple(pair for pair in zip(self._kept, kept, strict=True) if pair[1]),
             )
             # What is kept besides follows the settings, and must not make other records of those received before.
             known = self._sources[*facts, *kept] = (source, digest_of(*facts))
         return known
 
-    def _make(self, facts: tuple[str, ...], service: str) -> Source:
-        session_id, user_id, email, account, organization, plan, seat, provider, version, resource, *labels = facts
+    def _make(self, facts: tuple[str, ...], resource: Attributes) -> Source:
+        """A source; what it has besides the facts stands in the resource, which its digest names."""
+        session_id, user_id, email, account, organization, plan, seat, provider, version, digest, *labels = facts
+        tenant = read_text(resource, In.TENANT)
         return Source(
             session_id=session_id,
             user_id=user_id,
@@ -178,8 +180,10 @@ class _Senders:
             provider=Provider(provider),
             client_version=version,
             labels=tuple((label, value) for (label, _), value in zip(self._labels, labels, strict=True)),
-            resource_digest=resource,
-            service=service,
+            resource_digest=digest,
+            service=read_text(resource, In.SERVICE_NAME),
+            tenant=tenant,
+            tenant_email=read_text(resource, In.USER_EMAIL) if tenant else "",
         )
 
 
@@ -197,7 +201,9 @@ def _log(log: LogData, senders: _Senders) -> UsageRecord:
     cost = read_cost(attributes)
     source, source_digest = senders.source(log.resource, attributes)
     query_source = read_text(attributes, In.QUERY_SOURCE)
-    call = _name_call(Evidence.LOG, attributes, tokens, (log.trace_id, log.span_id), source_digest, log.time_unix_nano)
+    call = _name_call(
+        Evidence.LOG, source.tenant, attributes, tokens, (log.trace_id, log.span_id), source_digest, log.time_unix_nano
+    )
     return UsageRecord(
         evidence=Evidence.LOG,
         identity=call.identity,
@@ -228,7 +234,7 @@ def _span(span: SpanData, senders: _Senders) -> UsageRecord | None:
     query_source = read_text(attributes, In.QUERY_SOURCE_SAFE) or read_text(attributes, In.QUERY_SOURCE)
     joint = (span.trace_id, span.parent_span_id)
     own = f"{source_digest}{span.span_id}"
-    call = _name_call(Evidence.SPAN, attributes, tokens, joint, own, span.end_unix_nano)
+    call = _name_call(Evidence.SPAN, source.tenant, attributes, tokens, joint, own, span.end_unix_nano)
     return UsageRecord(
         evidence=Evidence.SPAN,
         identity=call.identity,
@@ -355,6 +361,7 @@ _DIGESTED = (In.MODEL, In.COST_USD, In.SPEED, In.QUERY_SOURCE, In.PROMPT_ID, In.
 
 def _name_call(
     evidence: Evidence,
+    tenant: str,
     attributes: Attributes,
     tokens: Tokens,
     joint: tuple[str, str],
@@ -364,18 +371,20 @@ def _name_call(
     """Name the call of a record: its request id, else a digest of the record.
 
     `joint` is the trace and the parent span, which log and span share; with the four token counts they make the bucket
-    in which records without a request id are paired. `own` is what only this record has.
+    in which records without a request id are paired. `own` is what only this record has. What one tenant sends is never
+    a record of another's call, whatever ids it claims.
     """
     facts = [f"{key}={attributes[key]}" for key in _DIGESTED if key in attributes]
     request_id = read_text(attributes, In.REQUEST_ID)
     digest = digest_of(evidence, request_id, repr(tokens), *joint, own, str(time_unix_nano), *facts)
     if request_id:
-        return _CallName(request_id, request_id, digest)
+        name = f"{tenant}/{request_id}" if tenant else request_id
+        return _CallName(name, name, digest)
     identity = f"{evidence}:{digest}"
     if not all(joint):
         return _CallName(identity, identity, digest)
     counts = f"{tokens.input},{tokens.output},{tokens.cache_read},{tokens.cache_write}"
-    return _CallName(identity, "join:" + digest_of(*joint, counts), digest)
+    return _CallName(identity, "join:" + digest_of(*joint, counts, *filter(None, (tenant,))), digest)
 
 
 def _tokens(attributes: Attributes) -> Tokens:

@@ -121,7 +121,8 @@ class Source:
 
     `labels` holds the allow-listed resource attributes as (label, value) pairs, in the order of the setting.
     `resource_digest` identifies the whole OTLP resource; `service` is its `service.name`. `facts` are the further
-    attributes that the configuration goes by, as (attribute, value) pairs, those that were stated.
+    attributes that the configuration goes by, as (attribute, value) pairs, those that were stated. `tenant` is the
+    name of the sender that was authenticated, and `tenant_email` the `user.email` that is known of it.
     """
 
     session_id: str = ""
@@ -137,16 +138,25 @@ class Source:
     resource_digest: str = ""
     service: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    tenant: str = ""
+    tenant_email: str = ""
 
     @property
     def user(self) -> str:
         """The name that cost is shown under: e-mail, else account, else the random id of a home directory."""
-        return self.user_email or self.user_account_uuid or self.user_id
+        return self.user_email or self.tenant_email or self.user_account_uuid or self.user_id
+
+    @property
+    def home(self) -> str:
+        """The home directory that a record is from, told apart by tenant: what was learnt of one holds for it alone."""
+        return f"{self.tenant}/{self.user_id}" if self.tenant else self.user_id
 
     @property
     def group(self) -> str:
         """Within which calls and control points are held against each other: session, else resource and user."""
-        return f"session:{self.session_id}" if self.session_id else f"resource:{self.resource_digest}:{self.user_id}"
+        if not self.session_id:
+            return f"resource:{self.resource_digest}:{self.user_id}"
+        return f"tenant:{self.tenant}:session:{self.session_id}" if self.tenant else f"session:{self.session_id}"
 
     def label(self, name: str) -> str:
         """Value of an allow-listed label; empty when the sender did not say."""

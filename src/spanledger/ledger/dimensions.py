@@ -77,7 +77,7 @@ class Dimension(Generic[T]):
 
 _SENDER_COLUMNS = (
     *("session_id", "user_id", "user_email", "user_account_uuid", "organization_id", "plan", "seat_type"),
-    *("provider", "client_version", "labels", "resource_digest", "service", "facts"),
+    *("provider", "client_version", "labels", "resource_digest", "service", "facts", "tenant", "tenant_email"),
 )
 _CALL_KIND_COLUMNS = (
     *("model", "query_class", "query_source", "speed", "effort"),
@@ -133,12 +133,14 @@ def _source_row(source: Source) -> Columns:
         source.resource_digest,
         source.service,
         pairs_to_text(source.facts),
+        source.tenant,
+        source.tenant_email,
     )
 
 
 def _source(row: Columns) -> Source:
     session_id, user_id, email, account, organization, plan, seat_type, provider, version, labels, *rest = row
-    resource, service, facts = rest
+    resource, service, facts, tenant, tenant_email = rest
     return Source(
         session_id=session_id,
         user_id=user_id,
@@ -153,6 +155,8 @@ def _source(row: Columns) -> Source:
         resource_digest=resource,
         service=service,
         facts=pairs_from_text(facts),
+        tenant=tenant,
+        tenant_email=tenant_email,
     )
 
 

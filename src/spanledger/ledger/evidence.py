@@ -52,10 +52,14 @@ class EvidenceStore:
         return self._by_bucket(_OF_SENDERS, (json.dumps(list(sender_ids)), start_unix_nano, end_unix_nano))
 
     def named(self, name: str) -> list[Sighting]:
-        """Sightings of the call with a request id; for a call without one, of the bucket that its identity is in."""
+        """Sightings of the call with a request id; for a call without one, of the bucket that its identity is in.
+
+        A tenant's calls are found by their request id alone too.
+        """
         found = self.of_buckets([name])
         if not found:
-            rows = self._connection.execute("SELECT DISTINCT bucket FROM evidence WHERE identity = ?", (name,))
+            query = "SELECT DISTINCT bucket FROM evidence WHERE identity = :name OR request_id = :name"
+            rows = self._connection.execute(query, {"name": name})
             found = self.of_buckets([row[0] for row in rows])
         return [sighting for sightings in found.values() for sighting in sightings]
 

@@ -24,7 +24,7 @@ GROUP BY group_key ORDER BY group_key LIMIT ?
 _UNPRICED = """
 SELECT posting.sender_id, min(posting.occurred_unix_nano), max(posting.occurred_unix_nano)
 FROM sender CROSS JOIN posting ON posting.sender_id = sender.id
-WHERE sender.user_id = ? AND posting.cost_picousd IS NULL GROUP BY posting.sender_id
+WHERE sender.user_id = ? AND sender.tenant = ? AND posting.cost_picousd IS NULL GROUP BY posting.sender_id
 """
 
 
@@ -75,7 +75,9 @@ class ResidualStore:
     def senders_of(self, source: Source) -> list[int]:
         """Ids of all senders of a source's group."""
         if source.session_id:
-            rows = self._connection.execute("SELECT id FROM sender WHERE session_id = ?", (source.session_id,))
+            rows = self._connection.execute(
+                "SELECT id FROM sender WHERE session_id = ? AND tenant = ?", (source.session_id, source.tenant)
+            )
         else:
             rows = self._connection.execute(
                 "SELECT id FROM sender WHERE session_id = '' AND user_id = ? AND resource_digest = ?",
@@ -105,9 +107,11 @@ class ResidualStore:
         return found is not None
 
     def of_session(self, session_id: str) -> tuple[list[int], list[str]]:
-        """Senders of a session, and identities of every residual ever posted for it."""
-        source = Source(session_id=session_id)
-        return self.senders_of(source), self.identities(source.group, 0, _FOREVER)
+        """Senders of a session, whichever tenants' they are, and identities of every residual ever posted for it."""
+        rows = self._connection.execute("SELECT DISTINCT tenant FROM sender WHERE session_id = ?", (session_id,))
+        sources = [Source(session_id=session_id, tenant=str(row[0])) for row in rows]
+        senders = [sender for source in sources for sender in self.senders_of(source)]
+        return senders, [one for source in sources for one in self.identities(source.group, 0, _FOREVER)]
 
     def keep(self, leftovers: Mapping[str, Leftover]) -> None:
         """Remember under which identity each leftover is posted."""
@@ -117,19 +121,19 @@ class ResidualStore:
         ]
         self._connection.executemany("INSERT INTO residual VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
-    def aliases(self, user_id: str) -> frozenset[Alias]:
+    def aliases(self, source: Source) -> frozenset[Alias]:
         """Every alias that was learnt of a user's names."""
-        rows = self._connection.execute("SELECT asked, served FROM alias WHERE user_id = ?", (user_id,))
+        rows = self._connection.execute("SELECT asked, served FROM alias WHERE user_id = ?", (source.home,))
         return frozenset(Alias(str(asked), str(served)) for asked, served in rows)
 
-    def learn(self, user_id: str, aliases: Iterable[Alias]) -> None:
+    def learn(self, source: Source, aliases: Iterable[Alias]) -> None:
         """Keep aliases."""
         self._connection.executemany(
             "INSERT INTO alias VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            sorted((user_id, alias.asked, alias.served) for alias in aliases),
+            sorted((source.home, alias.asked, alias.served) for alias in aliases),
         )
 
-    def unpriced_of(self, user_id: str) -> list[Unreconciled]:
+    def unpriced_of(self, source: Source) -> list[Unreconciled]:
         """Where something of a user was posted without a price, by sender."""
-        rows = self._connection.execute(_UNPRICED, (user_id,))
+        rows = self._connection.execute(_UNPRICED, (source.user_id, source.tenant))
         return [Unreconciled(self._senders.value_of(sender_id), start, end) for sender_id, start, end in rows]

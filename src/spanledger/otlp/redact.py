@@ -12,13 +12,8 @@ from spanledger.core.errors import PermanentError
 from spanledger.core.reasons import Reason
 from spanledger.core.redaction import Action, Redaction, RedactionRule
 from spanledger.core.usage import Problem, Signal
+from spanledger.otlp.places import RECORDS, RESOURCE, SCOPE, Tree
 from spanledger.otlp.wire import LENGTH_DELIMITED, WireField, fields, sized, varint
-
-_ATTRIBUTES = "attributes"
-"""Marks a field that holds KeyValue messages, in the tree of a request."""
-
-Tree = Mapping[int, "Tree | _Alone | str"]
-"""Fields of a message that lead to attributes, by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +23,7 @@ class _Alone:
     tree: Tree
 
 
-# opentelemetry-proto 1.x; a field number never changes its meaning.
-_RESOURCE: Tree = {1: _ATTRIBUTES}
-_SCOPE: Tree = {3: _ATTRIBUTES}
-_SPAN: Tree = {9: _ATTRIBUTES, 11: {3: _ATTRIBUTES}, 13: {4: _ATTRIBUTES}}
-_LOG: Tree = {6: _ATTRIBUTES}
-_EXEMPLAR: Tree = {7: _ATTRIBUTES}
-_NUMBER: Tree = {1: {7: _ATTRIBUTES, 5: _EXEMPLAR}}
-_HISTOGRAM: Tree = {1: {9: _ATTRIBUTES, 8: _EXEMPLAR}}
-_EXPONENTIAL: Tree = {1: {1: _ATTRIBUTES, 11: _EXEMPLAR}}
-_SUMMARY: Tree = {1: {7: _ATTRIBUTES}}
-_METRIC: Tree = {5: _NUMBER, 7: _NUMBER, 9: _HISTOGRAM, 10: _EXPONENTIAL, 11: _SUMMARY, 12: _ATTRIBUTES}
-_RECORDS: Mapping[Signal, Tree] = {Signal.TRACES: _SPAN, Signal.LOGS: _LOG, Signal.METRICS: _METRIC}
+_Frame = Mapping[int, "_Frame | Tree | _Alone | str"]
 
 _NESTED = frozenset({"array_value", "kvlist_value"})
 
@@ -61,8 +45,8 @@ def redact(signal: Signal, body: bytes, redaction: Redaction) -> Redacted:
         PermanentError: the frame of the body is not sound.
     """
     walk = _Walk(redaction)
-    scopes: Tree = {1: _Alone(_SCOPE), 2: _Alone(_RECORDS[signal])}
-    return Redacted(walk.message(body, {1: {1: _Alone(_RESOURCE), 2: scopes}}), tuple(walk.problems))
+    scopes: _Frame = {1: _Alone(SCOPE), 2: _Alone(RECORDS[signal])}
+    return Redacted(walk.message(body, {1: {1: _Alone(RESOURCE), 2: scopes}}), tuple(walk.problems))
 
 
 @dataclass(slots=True)
@@ -70,7 +54,7 @@ class _Walk:
     redaction: Redaction
     problems: list[Problem] = field(default_factory=list)
 
-    def message(self, message: bytes, tree: Tree) -> bytes:
+    def message(self, message: bytes, tree: _Frame) -> bytes:
         """Rewrite what a tree of fields leads to; the message itself when nothing changes."""
         chunks: list[bytes] = []
         done = 0
@@ -85,7 +69,7 @@ class _Walk:
                 done = one.end
         return b"".join((*chunks, message[done:])) if chunks else message
 
-    def _below(self, inner: bytes, below: Tree | _Alone | str) -> bytes | None:
+    def _below(self, inner: bytes, below: _Frame | _Alone | str) -> bytes | None:
         """The field's new content; None to leave it out."""
         match below:
             case str():

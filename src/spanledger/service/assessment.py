@@ -50,7 +50,7 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
     """Assess the stretch around a time of a group; reads only."""
     names = BookNames(prices.book)
     senders = ledger.residuals.senders_of(what.source)
-    known = ledger.residuals.aliases(what.source.user_id)
+    known = ledger.residuals.aliases(what.source)
     stretch, since = _stretch(ledger, policy, what, _unambiguous(known, names), now_unix_nano)
     open_calls = {
         call.received.identity: call

@@ -102,6 +102,7 @@ def _signal(sighting: Sighting, zone: tzinfo) -> Json:
             "version": record.source.client_version,
             "session_id": record.source.session_id,
             "user": record.source.user,
+            "tenant": record.source.tenant or None,
         },
         "model": record.model,
         "query_source": record.query_source,

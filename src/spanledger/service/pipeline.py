@@ -1,6 +1,6 @@
 """The pipeline: what happens to a delivery, in order. Synchronous; `worker` runs it on one thread, `replay` by hand.
 
-prepare   limits, decode and meter                      (no ledger, any thread)
+prepare   limits -> tenant -> redaction -> decode -> meter   (no ledger, any thread)
 accept    evidence -> settle -> post -> outbox          (one transaction for a group of deliveries)
 advance   windows that have closed -> post -> seal      (one transaction)
 export    postings -> series -> OTLP metrics            (one transaction)
@@ -29,6 +29,7 @@ from spanledger.core.usage import ActivityPoint, ControlPoint, Evidence, Problem
 from spanledger.core.verdict import Hints
 from spanledger.core.views import series_increments
 from spanledger.ledger.ledger import Ledger
+from spanledger.otlp.claims import claim
 from spanledger.otlp.decode import decode_groups
 from spanledger.otlp.enrich import enrich
 from spanledger.otlp.frame import Group, read_frame
@@ -117,7 +118,9 @@ def prepare(
     redaction: Redaction | None = None,
     screener: Screener = DEFAULT_SCREENER,
 ) -> Prepared:
-    """Hold a delivery against the limits, redact, decode and meter it: nothing after this has seen what a rule drops.
+    """Hold a delivery against the limits, write its tenant on it, redact, decode and meter it.
+
+    Nothing after this has seen what a rule of redaction drops.
 
     Raises:
         PermanentError: the body cannot be read, is over a limit, or no record of it is left.
@@ -131,11 +134,13 @@ def prepare(
     refused = (*unreadable, *screened.problems)
     if refused and not screened.records:
         raise PermanentError(f"no record is left: {_told(refused)}", refused[0].reason)
-    if redaction is None:
+    if delivery.tenant is None and redaction is None:
         return _prepared(signal, screened.body, screened.groups, meter, refused)
-    redacted = redact(signal, screened.body, redaction)
-    groups = read_frame(signal, redacted.body)
-    return _prepared(signal, redacted.body, groups, meter, (*refused, *redacted.problems))
+    body = screened.body if delivery.tenant is None else claim(signal, screened.body, delivery.tenant)
+    if redaction is not None:
+        redacted = redact(signal, body, redaction)
+        body, refused = redacted.body, (*refused, *redacted.problems)
+    return _prepared(signal, body, read_frame(signal, body), meter, refused)
 
 
 def _prepared_again(signal: Signal, body: bytes, meter: Meter) -> Prepared:

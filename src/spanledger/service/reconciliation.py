@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from spanledger.core.posting import Reason, correct, reconcile
 from spanledger.core.settling import Policy, Prices, charge_for
-from spanledger.core.usage import ControlPoint, Temporality, UsageRecord
+from spanledger.core.usage import ControlPoint, Source, Temporality, UsageRecord
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
 from spanledger.service.assessment import Assessment, assess, tells_more
@@ -56,7 +56,7 @@ class Reconciler:
 
     def _reconcile(self, what: Unreconciled, prices: Prices, now_unix_nano: int) -> None:
         assessment = assess(self._ledger, prices, self._policy, what, now_unix_nano)
-        keep_learnt(self._ledger, what.source.user_id, assessment, now_unix_nano)
+        keep_learnt(self._ledger, what.source, assessment, now_unix_nano)
         self._post_residuals(what, assessment, now_unix_nano)
         self._refine_calls(assessment, prices, now_unix_nano)
 
@@ -93,13 +93,13 @@ class Reconciler:
                 self._ledger.postings.add(correct(last, charge, Reason.REFINED, now_unix_nano))
 
 
-def keep_learnt(ledger: Ledger, user_id: str, assessment: Assessment, now_unix_nano: int) -> None:
+def keep_learnt(ledger: Ledger, source: Source, assessment: Assessment, now_unix_nano: int) -> None:
     """Keep the aliases that an assessment found; what has no price and may get one by them is looked at again."""
     if not assessment.learnt:
         return
-    ledger.residuals.learn(user_id, assessment.learnt)
+    ledger.residuals.learn(source, assessment.learnt)
     touched: dict[str, Unreconciled] = {}
-    for what in ledger.residuals.unpriced_of(user_id):
+    for what in ledger.residuals.unpriced_of(source):
         _touch(touched, what)
     ledger.residuals.note(touched, now_unix_nano + 1)
 

@@ -84,7 +84,7 @@ class Repricer:
         if self._post:
             self._ledger.postings.add(postings)
             self._ledger.residuals.keep({key: one.leftover for key, one in residuals.desired.items()})
-            keep_learnt(self._ledger, portion.source.user_id, assessment, now_unix_nano)
+            keep_learnt(self._ledger, portion.source, assessment, now_unix_nano)
         return _Change(latest, postings)
 
     def _latest_of_calls(self, portion: Portion, assessment: Assessment) -> dict[str, tuple[Call, Latest]]:
