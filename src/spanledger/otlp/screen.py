@@ -91,10 +91,11 @@ class Screener:
         except DecodeError:
             return walk.fault(shape.descriptor, record) or Problem(Reason.UNREADABLE_RECORD, "is not sound protobuf")
         limit = self.limits.max_attributes
-        for name in shape.counted:
-            if len(getattr(message, name)) > limit:
-                return Problem(Reason.TOO_MANY_ATTRIBUTES, f"has more than {limit} {name}")
-        return _bad_id(shape, message)
+        if len(record) > limit * _FIELD_BYTES_MIN:
+            for name in shape.counted:
+                if len(getattr(message, name)) > limit:
+                    return Problem(Reason.TOO_MANY_ATTRIBUTES, f"has more than {limit} {name}")
+        return _bad_id(shape, message) if shape.ids else None
 
 
 def _heads(groups: Sequence[Group], metrics: Sequence[MetricParts]) -> Iterator[tuple[str, bytes]]:
