@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,49 @@ def test_k28_delta_and_cumulative_say_the_same(tmp_path: Path) -> None:
                     books.take(delivery, at=NOW + 20 * MINUTE)
                 books.rest()
                 assert books.cost_usd == "0.09", (name, order)  # 4 + 5 calls of a cent
+
+
+@pytest.mark.parametrize("restores", [True, False], ids=["begins where the last one ended", "begins at zero"])
+@pytest.mark.parametrize("turns", [1, 4])
+def test_k29_processes_that_resume_a_session(turns: int, restores: bool, tmp_path: Path) -> None:
+    """Enderfga/claw-orchestrator#112 and iOfficeAI/AionCore#767: both behaviours. Wrong: 16 times; lost."""
+    sent: list[tuple[int, Delivery]] = []
+    made = 0
+    for process in range(16):
+        begins = NOW + process * 10 * MINUTE
+        before = made if restores else 0
+        for turn in range(turns):
+            at = begins + turn * MINUTE
+            made += 1
+            sent.append((at, Client().log(f"req_{made}", MODEL, USAGE, at=at, cost_usd=CENT)))
+            held = before + turn + 1
+            sums = Client().sums(
+                MODEL, times(USAGE, held), held * CENT, start=begins, end=at + 30 * SECOND, temporality=CUMULATIVE
+            )
+            sent.append((at + 30 * SECOND, sums))
+    with open_books(tmp_path / "ledger.db") as books:
+        take_in_order(books, sent)
+        assert books.cost_usd == f"{16 * turns * Decimal('0.01'):f}"  # each turn once
+        assert books.residuals == []
+
+
+def test_k29_a_resumed_process_and_a_call_that_no_record_tells_of(tmp_path: Path) -> None:
+    """Where a client begins at zero, what it holds beyond its calls is still charged."""
+    first, second = NOW, NOW + 10 * MINUTE
+    classifier = Usage(500, 50, 3_000)  # 500 x 4 + 50 x 20 + 3,000 x 0.2 = 3,600 micro-USD
+    held = Usage(USAGE.input + classifier.input, USAGE.output + classifier.output, USAGE.read + classifier.read)
+    sent = [
+        (first, Client().log("req_1", MODEL, USAGE, at=first, cost_usd=CENT)),
+        (first + MINUTE, Client().sums(MODEL, USAGE, CENT, start=first, end=first + MINUTE, temporality=CUMULATIVE)),
+        (second, Client().log("req_2", MODEL, USAGE, at=second, cost_usd=CENT)),
+        (
+            second + MINUTE,
+            Client().sums(MODEL, held, 0.0136, start=second, end=second + MINUTE, temporality=CUMULATIVE),
+        ),
+    ]
+    with open_books(tmp_path / "ledger.db") as books:
+        take_in_order(books, sent)
+        assert books.cost_usd == "0.0236"
 
 
 @pytest.mark.parametrize(("version", "cost_usd"), [("2.1.213", "0.02"), ("2.1.214", "0.028")])

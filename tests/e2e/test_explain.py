@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
@@ -14,6 +15,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from spanledger.cli.main import app
+from spanledger.core.posting import Status
+from spanledger.core.usage import Evidence
+from spanledger.core.verdict import VERDICT_TEXT
 from support.booking import open_books
 from support.replaying import replay_folders
 from support.telling import NOW, SECOND, Client, Usage
@@ -293,3 +297,16 @@ def test_the_id_that_a_continuing_process_starts_under_is_told_for_what_it_is(le
     # The client's sums are of each process, so that together they are the session's: nothing is counted twice.
     assert whole["client_cost_usd"]["metric"] == whole["cost_usd"]
     assert whole["residual_usd"] == "0"
+
+
+def test_the_page_shows_what_the_verbs_say(ledgers: Ledgers) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "explain.md").read_text(encoding="utf-8")
+    path = ledgers(S04D[0])
+    for arguments in (("explain", CUT_CALL[1]), ("session", S04D[1])):
+        lines = [line.rstrip() for line in run(*arguments, "--ledger", path).stdout.splitlines()]
+        # The book's name goes with its contents.
+        said = re.sub(r"(of anthropic-list@)\S+", r"\1", "\n".join(lines))
+        assert said in re.sub(r"(of anthropic-list@)\S+", r"\1", page)
+    for verdict, text in VERDICT_TEXT.items():
+        assert f"| `{verdict}` | {text} |" in page
+    assert all(f"| `{word}` |" in page for word in (*Status, *Evidence))

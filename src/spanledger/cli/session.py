@@ -159,7 +159,7 @@ def _part_table(title: str, parts: Mapping[str, Part]) -> Table:
         costs = cost_cells(bases, part.by_basis)
         seconds = f"{part.api_milliseconds / 1000:.1f}"
         row = (*costs, f"{part.requests:,}", str(part.unpriced), seconds, f"{part.tokens.total:,}")
-        table.add_row(shown_words(key), *row)
+        table.add_row(key, *row)
     return table
 
 

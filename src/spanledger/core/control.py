@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 from spanledger.core.semconv import METRIC_CLIENT_COST
@@ -70,6 +70,9 @@ class Counts(NamedTuple):
         return min(self.minus(other)) >= 0
 
 
+NO_COUNTS = Counts()
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """What sums are kept apart by: the model asked for, the class of the query, the speed served."""
@@ -81,7 +84,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """What one series grew by in (start, end], client's clock. Either counts or a cost in pico-USD."""
+    """What one series grew by in (start, end], client's clock. Either counts or a cost in pico-USD.
+
+    `carried` is how much of the counts may come from the process before, see `core.carried`.
+    """
 
     line: Line
     source: Source
@@ -89,6 +95,7 @@ class Increment:
     end_unix_nano: int
     counts: Counts
     cost_picousd: int
+    carried: Counts = NO_COUNTS
 
 
 @dataclass(slots=True)
@@ -98,6 +105,7 @@ class LineTotal:
     source: Source
     counts: Counts = field(default_factory=Counts)
     cost_picousd: int = 0
+    carried: Counts = field(default_factory=Counts)
 
 
 @dataclass(slots=True)
@@ -123,6 +131,8 @@ class Interval:
             total = self.lines[increment.line] = LineTotal(increment.source)
         total.counts = total.counts.plus(increment.counts)
         total.cost_picousd += increment.cost_picousd
+        if any(increment.carried):
+            total.carried = total.carried.plus(increment.carried)
 
     def absorb(self, other: Interval) -> None:
         """Take over all of another interval."""
@@ -133,6 +143,7 @@ class Interval:
             total = other.lines.setdefault(line, LineTotal(share.source))
             total.counts = total.counts.plus(share.counts)
             total.cost_picousd += share.cost_picousd
+            total.carried = total.carried.plus(share.carried)
         self.lines = other.lines
 
 
@@ -190,22 +201,29 @@ def _of_series(points: Sequence[ControlPoint], ledger_began_unix_nano: int) -> I
     highest = first.amount if is_older(first.start_unix_nano, ledger_began_unix_nano) else 0
     start = first.start_unix_nano
     for point in points:
-        yield _increment(point, start, max(0, point.amount - highest))
+        increment = _increment(point, start, max(0, point.amount - highest))
+        if point is first and 0 < point.carried <= point.amount - highest:
+            increment = replace(increment, carried=_counts(point, point.carried))
+        yield increment
         highest, start = max(highest, point.amount), point.time_unix_nano
 
 
 def _increment(point: ControlPoint, start_unix_nano: int, amount: int) -> Increment:
     is_cost = point.metric == METRIC_CLIENT_COST
-    place = _TOKEN_TYPES.get(point.token_type)
-    counts = Counts() if is_cost or place is None else Counts(*(amount if n == place else 0 for n in range(4)))
     return Increment(
         line=Line(point.model, point.query_class, point.speed),
         source=point.source,
         start_unix_nano=min(start_unix_nano, point.time_unix_nano - 1),
         end_unix_nano=point.time_unix_nano,
-        counts=counts,
+        counts=_counts(point, amount),
         cost_picousd=amount if is_cost else 0,
     )
+
+
+def _counts(point: ControlPoint, amount: int) -> Counts:
+    """An amount in the class of a point; a cost has none."""
+    place = None if point.metric == METRIC_CLIENT_COST else _TOKEN_TYPES.get(point.token_type)
+    return Counts() if place is None else Counts(*(amount if n == place else 0 for n in range(4)))
 
 
 def _order(increment: Increment) -> tuple[int, int, str, str, str, Counts, int, str]:

@@ -212,6 +212,7 @@ class ControlPoint:
 
     `series` is the digest of resource and attributes; (metric, series, start, time) identifies the point.
     `amount` is pico-USD for cost, tokens otherwise. `token_type` is the client's own word (`cacheRead`); cost has none.
+    `carried` is where the process before had ended in the same cumulative series, 0 when there was none.
     """
 
     metric: str
@@ -225,6 +226,7 @@ class ControlPoint:
     query_class: QueryClass
     speed: Speed
     token_type: str
+    carried: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

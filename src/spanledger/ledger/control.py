@@ -33,14 +33,21 @@ SELECT {_COLUMNS} FROM control_point
 WHERE sender_id IN (SELECT value FROM json_each(:senders)) AND temporality = 'delta'
     AND time_unix_nano > :start AND start_unix_nano < :end
 """  # noqa: S608
-# Of a cumulative series: the highest point up to the start and all after it, up to the first at or after the end.
+# Of a cumulative series: the highest point up to the start and all after it, up to the first at or after the end; and
+# where the process before ended in it, if it had ended when this one's began.
 _CUMULATIVE = f"""
 WITH touched AS (
     SELECT DISTINCT metric AS m, series AS s, start_unix_nano AS began FROM control_point
     WHERE sender_id IN (SELECT value FROM json_each(:senders)) AND temporality = 'cumulative'
         AND time_unix_nano > :start
 )
-SELECT {_COLUMNS} FROM touched CROSS JOIN control_point
+SELECT {_COLUMNS}, coalesce((
+    SELECT amount FROM (
+        SELECT amount, time_unix_nano AS ended FROM control_point
+        WHERE metric = m AND series = s AND start_unix_nano < began AND temporality = 'cumulative'
+        ORDER BY start_unix_nano DESC, time_unix_nano DESC LIMIT 1
+    ) WHERE ended <= began), 0)
+FROM touched CROSS JOIN control_point
 WHERE metric = m AND series = s AND start_unix_nano = began
     AND time_unix_nano >= coalesce(
         (SELECT time_unix_nano FROM control_point WHERE metric = m AND series = s AND start_unix_nano = began
@@ -138,7 +145,7 @@ class ControlStore:
         return (self._senders.value_of(sender_id).group, QueryClass(query_class))
 
     def _point(self, row: Sequence[Any]) -> ControlPoint:
-        metric, series, start, time, temporality, amount, sender_id, model, query_class, speed, token_type = row
+        metric, series, start, time, temporality, amount, sender_id, model, query_class, speed, *rest = row
         return ControlPoint(
             metric=metric,
             series=series,
@@ -150,7 +157,8 @@ class ControlStore:
             model=model,
             query_class=QueryClass(query_class),
             speed=Speed(speed),
-            token_type=token_type,
+            token_type=rest[0],
+            carried=rest[1] if len(rest) > 1 else 0,
         )
 
     def _row(self, point: ControlPoint, received_unix_nano: int) -> tuple[str | int, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spanledger.core.book import PriceBook
+from spanledger.core.carried import leave_out_carried
 from spanledger.core.control import CUT_NANO, Interval, increments, intervals
 from spanledger.core.metering import known_class
 from spanledger.core.placing import STRADDLE_NANO
@@ -93,6 +94,7 @@ def stretch_around(
             wanted[1] if end < what.end_unix_nano + context else end,
         )
         if wider == (start, end):
+            leave_out_carried(inside, [call.received for call in calls])
             return Stretch(inside, _settled(inside, what, is_cut=(wanted[0] < start, wanted[1] > end)), calls)
         start, end = wider
 
