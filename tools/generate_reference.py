@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import BaseModel
 
 from spanledger.cli.main import app
+from spanledger.config.contracts import ContractFile
+from spanledger.config.price_list import PriceFile
 from spanledger.config.settings import setting_keys, variable_of
 from spanledger.core.gauges import GAUGES
 from spanledger.core.reasons import Reason
@@ -44,6 +47,8 @@ def pages() -> dict[str, str]:
         "refusals.md": _page("Refusals", _refusals()),
         "cli.md": _page("Command line", _command_line()),
         "compatibility.md": _page("Compatibility", _compatibility()),
+        "price-list.schema.json": _schema(PriceFile, "A price list of spanledger"),
+        "contract.schema.json": _schema(ContractFile, "A contract of spanledger"),
     }
 
 
@@ -58,6 +63,12 @@ def stale_pages(folder: Path) -> list[str]:
 
 def _page(title: str, lines: Iterator[str]) -> str:
     return f"# {title}\n\n{NOTE}\n" + "\n".join(lines) + "\n"
+
+
+def _schema(model: type[BaseModel], title: str) -> str:
+    """JSON Schema of a file, for editors and checks; mistakes between its parts are found by `prices verify`."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | model.model_json_schema() | {"title": title}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _attributes() -> Iterator[str]:

@@ -128,6 +128,7 @@ def _charged(charge: Charge) -> list[str]:
         lines.append(f"Session {charge.source.session_id}")
     if price.price_row:
         lines.append(f"Price row {price.price_row} of {price.price_book}")
+    lines.extend(f"Not told by telemetry, but configured: {text}" for text in price.assumed)
     if price.list_rates != price.rates:
         at_list = charge.list_cost_picousd
         lines.append(f"By contract; at list {'unpriced' if at_list is None else '$' + format_usd(at_list)}")

@@ -7,7 +7,6 @@ either way. An instant may be a day alone: its beginning in UTC.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +16,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from spanledger.config.documents import Document
 from spanledger.config.price_list import PriceLists
-from spanledger.config.price_values import FileModel, Rates, SchemaNumber, decimal_text, read_instant, tokens_of
+from spanledger.config.price_values import FileModel, Rates, SchemaNumber, decimal_text, read_instant_or_day, tokens_of
 from spanledger.core.book import PriceBook
 from spanledger.core.contract import Contract, Discount, Override, Scope
 from spanledger.core.modelid import ModelName, normalise, plain
@@ -27,8 +26,6 @@ from spanledger.core.usage import Provider
 
 MULTIPLIER_MAX = 10
 MULTIPLIER_DECIMALS_MAX = 6
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _text(value: object) -> str:
@@ -53,12 +50,7 @@ def _multiplier(value: object) -> Fraction:
 
 
 def _instant(value: object) -> int:
-    text = _text(value)
-    try:
-        return read_instant(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
-    except ValueError:
-        message = "expected an instant with a zone (2026-11-09T00:00:00Z) or a day (2026-11-09, its beginning in UTC)"
-        raise ValueError(f"{text!r}: {message}") from None
+    return read_instant_or_day(_text(value))
 
 
 def _or_nothing(value: object) -> object:

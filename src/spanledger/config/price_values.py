@@ -22,6 +22,7 @@ _INSTANT = re.compile(
     r"(?:(?P<utc>[Zz])|(?P<sign>[+-])(?P<hours>[01]\d|2[0-3]):(?P<minutes>[0-5]\d))",
     re.ASCII,
 )
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ZONE_HINT = 'expected an instant with a zone (RFC 3339), as in "2026-11-09T00:00:00Z"'
 
 
@@ -43,6 +44,19 @@ def read_instant(text: str) -> int:
     since_epoch = instant - datetime(1970, 1, 1, tzinfo=UTC)
     nano = int((parts["fraction"] or "")[:NANO_DIGITS].ljust(NANO_DIGITS, "0"))
     return (since_epoch.days * 86_400 + since_epoch.seconds) * NANO_PER_SECOND + nano
+
+
+def read_instant_or_day(text: str) -> int:
+    """Read an RFC 3339 instant, or a day for its beginning in UTC, as Unix nanoseconds.
+
+    Raises:
+        ValueError: neither of them.
+    """
+    try:
+        return read_instant(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+    except ValueError:
+        message = "expected an instant with a zone (2026-11-09T00:00:00Z) or a day (2026-11-09, its beginning in UTC)"
+        raise ValueError(f"{text!r}: {message}") from None
 
 
 def _quoted(value: object, example: str) -> str:

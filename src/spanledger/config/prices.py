@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,9 @@ Source = tuple[str, str]
 """Name and text of a file."""
 
 File = TypeVar("File", PriceFile, ContractFile)
+
+BUNDLED, CURRENT = "bundled", "current"
+"""Names of layers that are no files."""
 
 _ID_DIGITS = 12
 
@@ -54,6 +57,33 @@ def load_price_book(layers: Layers | None = None) -> PriceBook:
     updates = _given(layers.updates, problems)
     contract = _given([] if layers.contract is None else [layers.contract], problems)
     return _book([*base, *updates], contract, problems)
+
+
+def layers_named(name: str, current: Layers) -> Layers:
+    """Layers by name: `bundled`, `current`, or a file: a price list, or a contract over the current lists.
+
+    A list that has no `web_search` is no whole list: it lies over the bundled one.
+
+    Raises:
+        ConfigError: a file that cannot be read, or is neither list nor contract.
+    """
+    if name == BUNDLED:
+        return Layers()
+    if name == CURRENT:
+        return current
+    problems: list[str] = []
+    given = _given([Path(name)], problems)
+    document = read_document(*given[0], problems) if given else None
+    if document is None:
+        raise ConfigError(problems)
+    if "models" in document.content:
+        path = (Path(name),)
+        return Layers(files=path) if "web_search" in document.content else Layers(updates=path)
+    if document.content.keys() <= {*ContractFile.model_fields, "schema"}:
+        return replace(current, contract=Path(name))
+    raise ConfigError(
+        [f"{name}: is neither a price list (`models`) nor a contract (`aliases`, `overrides`, `discounts`)"]
+    )
 
 
 def price_book_of(lists: Sequence[Source]) -> PriceBook:

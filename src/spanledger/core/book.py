@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from spanledger.core.contract import Contract
-from spanledger.core.modelid import ModelName, normalise, plain, spellings
+from spanledger.core.modelid import ModelName, normalise, spellings
 from spanledger.core.pricing import ModelPrices
 from spanledger.core.tariff import Timeline
 
@@ -84,7 +84,7 @@ class PriceBook:
         self._timelines[kind] = timeline
 
     def _name(self, raw_model: str) -> ModelName:
-        target = self.contract.aliases.get(plain(raw_model))
+        target = self.contract.alias_of(raw_model)
         if target is None:
             return normalise(raw_model)
         name = normalise(target)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
 
+from spanledger.core.modelid import plain
 from spanledger.core.pricing import Span
 from spanledger.core.usage import Provider, Tokens
 
@@ -96,6 +97,10 @@ class Contract:
         self.discounts = _most_specific_first(discounts)
         self.changes_prices = bool(self.overrides or self.discounts)
         self._cost_centers = frozenset(rule.scope.cost_center for rule in self.discounts)
+
+    def alias_of(self, raw_model: str) -> str | None:
+        """What a name stands for; None when it is no alias."""
+        return self.aliases.get(plain(raw_model))
 
     def cost_center(self, name: str) -> str:
         """The cost center, as far as the contract tells it from others."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
 
 from spanledger.core.modelid import is_dated
 from spanledger.core.money import factor_text
+from spanledger.core.times import shown_second
 from spanledger.core.usage import Tokens
-
-NANO_PER_SECOND = 10**9
 
 ALWAYS = -(2**63)
 """The beginning of a span that has none."""
@@ -136,8 +134,7 @@ class PriceRow:
         where = f"{self.scope}/{self.model}" if self.scope else self.model
         if self.from_unix_nano == ALWAYS:
             return where
-        since = datetime.fromtimestamp(self.from_unix_nano // NANO_PER_SECOND, tz=UTC)
-        return f"{where}@{since:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{where}@{shown_second(self.from_unix_nano)}"
 
 
 @dataclass(frozen=True, slots=True)

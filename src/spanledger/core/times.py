@@ -9,6 +9,11 @@ NANO_PER_DAY = 86_400 * NANO_PER_SECOND
 _NANO_PER_MILLISECOND = 10**6
 
 
+def shown_second(unix_nano: int) -> str:
+    """Print Unix nanoseconds as RFC 3339 in UTC, to the second."""
+    return f"{datetime.fromtimestamp(unix_nano // NANO_PER_SECOND, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def shown_time(unix_nano: int, zone: tzinfo = UTC) -> str:
     """Print Unix nanoseconds as RFC 3339, to the millisecond."""
     seconds, nano = divmod(unix_nano, NANO_PER_SECOND)

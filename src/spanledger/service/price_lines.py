@@ -21,31 +21,21 @@ from pydantic import (
 from spanledger.config.price_values import read_instant
 from spanledger.core.book import PriceBook
 from spanledger.core.defaults import Defaults, Fact
-from spanledger.core.money import factor_text, format_usd, rate_usd_per_mtok
+from spanledger.core.money import factor_text, format_usd
 from spanledger.core.posting import Status
 from spanledger.core.rating import quote
 from spanledger.core.rating_input import RatingInput
 from spanledger.core.settling import price_of
-from spanledger.core.tariff import Bound, Quote, Tariff, Unpriced
-from spanledger.core.usage import Provider, QueryClass, Source, Speed, TokenClass, Tokens
+from spanledger.core.tariff import Quote, Tariff, Unpriced
+from spanledger.core.usage import Provider, QueryClass, Source, Speed, Tokens
+from spanledger.service.price_explanation import BOUND_WORDS
+from spanledger.service.price_views import rates_json
 
 Json = dict[str, object]
 
 INVALID = "invalid"
 
 _MISSPELT_CUTOFF = 0.75
-_RATED_CLASSES = (
-    TokenClass.INPUT,
-    TokenClass.OUTPUT,
-    TokenClass.CACHE_WRITE_5M,
-    TokenClass.CACHE_WRITE_1H,
-    TokenClass.CACHE_READ,
-)
-_BOUNDS = {
-    Bound.CACHE_WRITE_TTL: "cache writes without a time to live are taken at the 5-minute rate",
-    Bound.REGION: "the region is not known: the price of the global endpoint is taken",
-    Bound.FAST: "no price of fast inference is known for this model at that time: the standard one is taken",
-}
 _COUNT_MAX = 2**63 - 1
 _SPEEDS = {"standard": Speed.STANDARD, "normal": Speed.STANDARD, "fast": Speed.FAST, None: Speed.STANDARD}
 _BOOKED_PROVIDERS = {provider.value: provider for provider in Provider if provider is not Provider.OTHER}
@@ -173,7 +163,7 @@ def rate_line(line: str | bytes, book: PriceBook, defaults: Defaults | None = No
         case Tariff() as tariff:
             bounds = tariff.bounds_of(asked.tokens)
             used = [one for one in assumptions if one.fact is not Fact.PROVIDER]
-            reason = "; ".join([*(_BOUNDS[bound] for bound in bounds), *price_of(book, quoted, used).assumed])
+            reason = "; ".join([*(BOUND_WORDS[bound] for bound in bounds), *price_of(book, quoted, used).assumed])
             answer = _answer(call.id, Status.LOWER_BOUND if bounds else Status.EXACT, book, reason=reason)
             return answer | _price(quoted, tariff, asked.tokens)
 
@@ -197,14 +187,10 @@ def _price(quoted: Quote, charged: Tariff, tokens: Tokens) -> Json:
     return {
         "usd": format_usd(charged.cost_picousd(tokens)),
         "list_usd": None if isinstance(listed, Unpriced) else format_usd(listed.cost_picousd(tokens)),
-        "rates_usd_per_mtok": _rates(charged.base),
+        "rates_usd_per_mtok": rates_json(charged.base),
         "modifier": factor_text(charged.factor),
         "price_row": charged.row.id,
     }
-
-
-def _rates(rates: Tokens) -> dict[str, str]:
-    return {name.value: rate_usd_per_mtok(getattr(rates, name.value)) for name in _RATED_CLASSES}
 
 
 def _id_of(line: str | bytes) -> JsonValue:
