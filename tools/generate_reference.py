@@ -121,15 +121,19 @@ def _metrics() -> Iterator[str]:
         resource = " + resource" if gauge.resource_labels else ""
         yield f"| `{gauge.name}` | `{gauge.unit}` | {own}{resource} | {gauge.description} |"
     yield "\n## Names in Prometheus\n"
-    yield "By OTLP, by a Collector's Prometheus exporter and by scrape alike (`tests/collector/test_backends.py`)."
-    yield "`job` is `spanledger`, `instance` the ledger's id, the same after every restart.\n"
-    yield "| metric or gauge | in Prometheus | its twin |"
+    yield "By OTLP, by a Collector's Prometheus exporter and at `/metrics` alike (`tests/collector/test_backends.py`)."
+    yield "By OTLP `job` is `spanledger`, `instance` the ledger's id, the same after every restart; a scrape of"
+    yield "`/metrics` has those of its configuration, and the id on `target_info`.\n"
+    yield "| metric, gauge or counter | in Prometheus | its twin |"
     yield "|---|---|---|"
     for name in TOTALS:
         adjusted = f"`{_prometheus_name(METRICS[ADJUSTMENT_OF[name]])}`" if name in ADJUSTMENT_OF else "-"
         yield f"| `{name}` | `{_prometheus_name(METRICS[name])}` | {adjusted} |"
     for gauge in GAUGES.values():
         yield f"| `{gauge.name}` | `{prometheus_name(gauge.name, gauge.unit, is_counter=False)}` | - |"
+    for counted in COUNTERS.values():
+        if counted.is_exported:
+            yield f"| `{counted.name}` | `{prometheus_name(counted.name, counted.unit, is_counter=True)}` | - |"
     yield "\n## Counted by the service itself\n"
     yield "Every drop, refusal and repetition has a counter:\n"
     yield "They begin at 0 with the process; by OTLP with the others, and at `/metrics` (`admin.endpoint`).\n"

@@ -24,8 +24,10 @@ from spanledger.core.usage import Signal
 from spanledger.exporter.prometheus_text import prometheus_name
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.encode import decode_sums
+from spanledger.service.self_telemetry import COMMIT_DURATION
+from spanledger.telemetry import COUNTERS
 from support.backends import PROMETHEUS, Prometheus, cost_picousd, scraped
-from support.collectors import Archive, Collector, free_port
+from support.collectors import Archive, Collector, free_port, until
 from support.replaying import read_folder
 from support.serving import Transport, running, send, standing
 from support.truth import CAPTURES, served
@@ -40,11 +42,15 @@ CLIENTS = {
 }
 SIGNALS = ("traces logs metrics", "logs metrics", "logs", "traces", "metrics")
 OTLP, FILES, SCRAPE, PUSHED = "OTLP", "Collector, files", "Collector, Prometheus exporter", "Prometheus 3, OTLP"
+DIRECT = "scrape of /metrics"
 NAMES = {
     *(prometheus_name(spec.name, spec.unit, is_counter=spec.monotonic) for spec in METRICS.values()),
-    *(prometheus_name(gauge.name, gauge.unit, is_counter=False) for gauge in GAUGES.values()),
+    *(prometheus_name(spec.name, spec.unit, is_counter=False) for spec in GAUGES.values()),
+    *(prometheus_name(spec.name, spec.unit, is_counter=True) for spec in COUNTERS.values()),
+    *(f"{prometheus_name(COMMIT_DURATION, 's', is_counter=False)}_{part}" for part in ("bucket", "count", "sum")),
 }
 """Every name of docs/reference/metrics.md."""
+TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class Run:
     signals: str
     ledger_picousd: int
     arrived: dict[str, int]
-    names: dict[str, list[str]]
+    names: dict[str, set[str]]
 
     @property
     def row(self) -> dict[str, object]:
@@ -119,6 +125,9 @@ async def run_one(up: Backends, folder: Path, client: str, protocol: Transport, 
     async with running(ledger_path, destinations=up.destinations(), **patience) as service:
         await send(protocol, service.addresses, deliveries)
         await service.service.rest()
+        assert service.addresses.admin is not None
+        await asyncio.to_thread(scraped, service.addresses.admin)  # a new series says 0 to the first scrape
+        of_service = await asyncio.to_thread(scraped, service.addresses.admin)
     sink = service.sink
     instance = instance_of(ledger_path)
     of_archive, of_scrape, of_prometheus = (
@@ -136,8 +145,13 @@ async def run_one(up: Backends, folder: Path, client: str, protocol: Transport, 
             FILES: of_archive,
             SCRAPE: cost_picousd(of_scrape),
             PUSHED: cost_picousd(of_prometheus),
+            DIRECT: cost_picousd(of_service),
         },
-        {SCRAPE: sorted({one.name for one in of_scrape}), PUSHED: sorted({one.name for one in of_prometheus})},
+        {
+            SCRAPE: {one.name for one in of_scrape},
+            PUSHED: {one.name for one in of_prometheus},
+            DIRECT: {one.name for one in of_service},
+        },
     )
 
 
@@ -182,9 +196,36 @@ def test_every_combination_gives_the_same_money(tmp_path: Path) -> None:
     assert [(one.row, one.arrived) for one in runs if not all(one.row["backends"].values())] == []
     assert results == json.loads(RESULTS.read_text())
     assert [one for one in runs if one.names[SCRAPE] != one.names[PUSHED]] == [], "the same names, scraped or pushed"
+    assert [one.names[PUSHED] ^ one.names[DIRECT] for one in runs if one.names[PUSHED] != one.names[DIRECT]] == []
     arrived = {name for one in runs for name in one.names[PUSHED]}
-    assert arrived <= NAMES
+    assert arrived - NAMES == set()
     assert {"spanledger_cost_USD_total", "spanledger_cost_adjustment_USD", "spanledger_outbox_size_bytes"} <= arrived
+
+
+SCRAPE_CONFIG = """
+global: {{scrape_interval: 1s}}
+scrape_configs:
+  - job_name: spanledger
+    static_configs: [{{targets: ["{address}"]}}]
+"""
+
+
+def test_prometheus_scrapes_the_service(tmp_path: Path) -> None:
+    booked = parse_usd(str(served(CLIENTS["2.1.330"]).cost_usd))
+
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db") as up:
+            assert up.addresses.admin is not None
+            prometheus = Prometheus(tmp_path / "prometheus", SCRAPE_CONFIG.format(address=up.addresses.admin))
+            await prometheus.start()
+            for body in read_folder(CLIENTS["2.1.330"]):
+                await send(Transport.GRPC, up.addresses, [body.delivery])
+            await up.service.rest()
+            instance = up.addresses.admin
+            await until(lambda: cost_picousd(prometheus.samples(instance)) == booked, TIMEOUT_SECONDS, f"{booked}")
+            await prometheus.stop()
+
+    asyncio.run(run())
 
 
 def test_prometheus_adds_deltas_up_to_the_same(tmp_path: Path) -> None:

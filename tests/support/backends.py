@@ -17,7 +17,7 @@ from support.collectors import free_port, until
 PROMETHEUS = os.environ.get("PROMETHEUS", "")
 """Path of Prometheus, as `make test-collector` gives it when there is one."""
 _READY_SECONDS = 60
-_SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)\{(?P<labels>[^}]*)\} (?P<value>\S+)$")
+_SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -35,6 +35,7 @@ class Prometheus:
     """A Prometheus that takes OTLP, deltas too."""
 
     folder: Path
+    config: str = "{}"
     port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
 
@@ -47,7 +48,7 @@ class Prometheus:
         """Start it and wait until it is ready."""
         self.folder.mkdir(parents=True)
         config = self.folder / "prometheus.yml"
-        config.write_text("{}\n")
+        config.write_text(self.config)
         with (self.folder / "log.txt").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 PROMETHEUS,
@@ -66,7 +67,7 @@ class Prometheus:
         await self.process.wait()
 
     def samples(self, instance: str) -> list[Sample]:
-        """Last value of every series of ours."""
+        """Last value of every series of ours from an instance."""
         query = {"query": f'{{__name__=~"spanledger_.*", instance="{instance}"}}'}
         answer = requests.get(f"{self.url}/api/v1/query", params=query, timeout=10)
         answer.raise_for_status()
@@ -82,12 +83,14 @@ class Prometheus:
             return False
 
 
-def scraped(address: str, instance: str) -> list[Sample]:
-    """Series of ours in a scrape of an address."""
+def scraped(address: str, instance: str | None = None) -> list[Sample]:
+    """Series of ours, of an instance or all, in a scrape of an address."""
     text = requests.get(f"http://{address}/metrics", timeout=10).text
     found = (_SAMPLE.match(line) for line in text.splitlines() if line.startswith("spanledger_"))
-    samples = [Sample(one["name"], dict(_LABEL.findall(one["labels"])), float(one["value"])) for one in found if one]
-    return [sample for sample in samples if sample.labels.get("instance") == instance]
+    samples = [
+        Sample(one["name"], dict(_LABEL.findall(one["labels"] or "")), float(one["value"])) for one in found if one
+    ]
+    return [sample for sample in samples if instance in (None, sample.labels.get("instance"))]
 
 
 def cost_picousd(samples: list[Sample]) -> int:

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 # As Prometheus' OTLP translation has them (otlptranslator, units.go); a unit in braces adds nothing.
-_UNITS = {"s": "seconds", "ms": "milliseconds", "By": "bytes", "1": ""}
+_UNITS = {"s": "seconds", "ms": "milliseconds", "By": "bytes"}
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_:]")
 _NOT_IN_LABELS = re.compile(r"[^a-zA-Z0-9_]")
 
@@ -32,10 +32,16 @@ def prometheus_text(body: bytes) -> bytes:
 def prometheus_name(name: str, unit: str, *, is_counter: bool) -> str:
     """Name of a metric in Prometheus: `spanledger.cost` in USD, a counter, is `spanledger_cost_USD_total`."""
     base = _NOT_IN_NAMES.sub("_", name)
-    suffix = "" if unit.startswith("{") else _UNITS.get(unit, _NOT_IN_NAMES.sub("_", unit))
+    suffix = _suffix(unit, is_counter=is_counter)
     if suffix and not base.endswith(f"_{suffix}"):
         base = f"{base}_{suffix}"
     return f"{base.removesuffix('_total')}_total" if is_counter else base
+
+
+def _suffix(unit: str, *, is_counter: bool) -> str:
+    if unit == "1":
+        return "" if is_counter else "ratio"
+    return "" if unit.startswith("{") else _UNITS.get(unit, _NOT_IN_NAMES.sub("_", unit))
 
 
 class _Request(Collector):
