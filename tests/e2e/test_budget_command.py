@@ -22,7 +22,7 @@ from support.serving import Transport, running, send
 from support.telling import Client, Usage
 
 ROOT = Path(__file__).parent.parent.parent
-MODEL = "claude-opus-5-5"
+MODEL = "claude-opus-4-5"  # 5 USD per million tokens of input
 LIMITS = """
 metrics: {resource_labels: {team.id: team}}
 budgets:
@@ -58,7 +58,7 @@ def spend(path: Path, usd: int) -> None:
     clients = [Client(resource={"team.id": "core"}), Client(resource={"team.id": "core"}, sender={"user.email": "a@b"})]
     with open_books(path) as books:
         for n, client in enumerate(clients):
-            books.take(client.log(f"req_{n}", MODEL, Usage(input=250_000 * usd), at=now), at=now)
+            books.take(client.log(f"req_{n}", MODEL, Usage(input=200_000 * usd), at=now), at=now)
         books.take(clients[0].log("req_x", "claude-next", Usage(input=5), at=now), at=now).rest()
 
 
@@ -134,7 +134,7 @@ def test_the_service_tells_of_a_level_in_log_and_metrics(tmp_path: Path, caplog:
             await service.sink.wait_for(lambda: bool(service.sink.bodies[Signal.METRICS]), 20)
             before = gauges(service.sink, "spanledger.budget.spent")
             assert [(one["budget"], one["value"]) for one in before] == [("core", 0.0)]
-            await send(Transport.GRPC, service.addresses, [client.log("req_1", MODEL, Usage(input=750_000), at=now)])
+            await send(Transport.GRPC, service.addresses, [client.log("req_1", MODEL, Usage(input=600_000), at=now)])
             beside = await asyncio.to_thread(
                 run, "report", "--ledger", tmp_path / "ledger.db", "--period", "7d", "--json"
             )

@@ -22,7 +22,7 @@ from spanledger.config.settings import load_settings
 from spanledger.core.budget import Budget, BudgetState
 from spanledger.core.money import format_usd, rounded_usd
 from spanledger.core.periods import date_of
-from spanledger.service.budget_watch import BudgetWatch, owner_name
+from spanledger.service.budget_watch import EVERYBODY, BudgetWatch, owner_name
 
 Json = dict[str, object]
 
@@ -56,7 +56,7 @@ def list_budgets(config: ConfigOption = None, as_json: JsonOption = False) -> No
     table.add_column("limit USD", justify="right")
     for one in budgets:
         levels = ", ".join(map(str, one.warn_percents))
-        cells = (one.name, one.scope, one.owner, one.cycle.value, "+".join(one.bases), levels)
+        cells = (one.name, one.scope, one.owner or EVERYBODY, one.cycle.value, "+".join(one.bases), levels)
         table.add_row(*map(Text, (*cells, format_usd(one.limit_picousd))))
     console.print(table)
 
