@@ -34,6 +34,11 @@ class VersionRange:
     since: tuple[int, ...] = ()
     until: tuple[int, ...] | None = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether both ends are known."""
+        return bool(self.since) and self.until is not None
+
     def holds(self, client_version: str) -> bool:
         """Whether a version, such as `2.1.330`, lies in the range; what is no version does not."""
         version = version_of(client_version)
@@ -102,19 +107,29 @@ class ClientPrices:
         self.counting = tuple(counting)
 
     def ways(self, book: PriceBook, client_version: str, model: str) -> tuple[ClientPricing, ...]:
-        """Ways in which a version may price a model: by list, by its own table, by a known error. In this order."""
+        """Ways in which a version may price a model: by list, by its own table, by a known error. In this order.
+
+        An error of versions that are known at both ends leaves no other way.
+        """
         found = [ClientPricing(Origin.LIST, book)]
         table = self._tables.get(client_version)
         if table is not None:
             found.append(ClientPricing(Origin.TABLE, table, f"the price table of Claude Code {client_version}"))
         prices = book.resolve(model).prices
-        if prices is not None:
-            found.extend(
-                ClientPricing(Origin.ERRATUM, book, erratum.citation, erratum.priced_as, erratum.factor)
-                for erratum in self._errata
-                if erratum.model == prices.id and erratum.versions.holds(client_version)
-            )
-        return tuple(found)
+        errata = [
+            erratum
+            for erratum in self._errata
+            if prices is not None and erratum.model == prices.id and erratum.versions.holds(client_version)
+        ]
+        found.extend(
+            ClientPricing(Origin.ERRATUM, book, erratum.citation, erratum.priced_as, erratum.factor)
+            for erratum in errata
+        )
+        return tuple(found[-len(errata) :] if any(erratum.versions.is_closed for erratum in errata) else found)
+
+    def has_table(self, client_version: str) -> bool:
+        """Whether the price table of a version is known."""
+        return client_version in self._tables
 
     def ways_as(self, book: PriceBook, client_version: str, asked: str) -> tuple[ClientPricing, ...]:
         """Ways in which a version may price a call by the model asked for; none when neither list nor table know it."""

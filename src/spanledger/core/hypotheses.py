@@ -49,17 +49,24 @@ def as_stated(ways: Sequence[ClientPricing], call: RatingInput, client_cost_pico
 def with_changes(
     ways: Sequence[ClientPricing], call: RatingInput, number: int, client_cost_picousd: int
 ) -> list[Match]:
-    """Ways that give the figure by so many other facts than the record's.
+    """Ways that give the figure by so many other facts than the record's."""
+    return [
+        Match(told, way)
+        for way, changed in product(ways, _changed(call, number))
+        if (told := _told(way, changed, client_cost_picousd)) is not None
+    ]
 
-    Cache writes that the record leaves open are then all of one kind: a free mixture beside other free facts would give
-    nearly any figure.
+
+def is_plain_mixture(told: RatingInput, stated: RatingInput) -> bool:
+    """Whether cache writes that a record leaves open are told to be all of one kind.
+
+    A free mixture beside other free facts gives nearly any figure, and so is no evidence for these facts.
     """
-    found = []
-    for way, changed in product(ways, _changed(call, number)):
-        told = _told(way, changed, client_cost_picousd)
-        if told is not None and (told.tokens.cache_write_5m == 0 or told.tokens.cache_write_1h == 0 or told == changed):
-            found.append(Match(told, way))
-    return found
+    writes = told.tokens
+    is_told = writes.cache_write_unspecified == 0
+    return not stated.tokens.cache_write_unspecified or (
+        is_told and (writes.cache_write_5m == 0 or writes.cache_write_1h == 0)
+    )
 
 
 def with_long_writes(tokens: Tokens, long: int) -> Tokens:
@@ -73,7 +80,10 @@ def with_long_writes(tokens: Tokens, long: int) -> Tokens:
 
 
 def _told(way: ClientPricing, call: RatingInput, client_cost_picousd: int) -> RatingInput | None:
-    """The call with what the figure tells of its cache writes, None when a way does not reproduce the figure."""
+    """The call with what the figure tells of its cache writes, None when a way does not reproduce the figure.
+
+    They stay open where a rounded figure allows more than one number of writes for an hour.
+    """
     short = way.cost_picousd(call)
     rates = way.rates(call)
     if short is None or rates is None:
@@ -81,12 +91,12 @@ def _told(way: ClientPricing, call: RatingInput, client_cost_picousd: int) -> Ra
     precision, rest = precision_picousd(client_cost_picousd), client_cost_picousd - short
     writes = call.tokens.cache_write_unspecified
     step = rates.cache_write_1h - rates.cache_write_5m
-    if not writes or step <= 2 * precision:
+    if not writes or step <= 0:
         return call if abs(rest) <= precision else None
-    long = (rest + precision) // step
-    if not 0 <= long <= writes or abs(rest - long * step) > precision:
+    fewest, most = max(0, -((precision - rest) // step)), min(writes, (rest + precision) // step)
+    if fewest > most:
         return None
-    return replace(call, tokens=with_long_writes(call.tokens, long))
+    return call if fewest < most else replace(call, tokens=with_long_writes(call.tokens, fewest))
 
 
 def _changed(call: RatingInput, number: int) -> Iterator[RatingInput]:

@@ -201,9 +201,8 @@ def _log(log: LogData, senders: _Senders) -> UsageRecord:
     cost = read_cost(attributes)
     source, source_digest = senders.source(log.resource, attributes)
     query_source = read_text(attributes, In.QUERY_SOURCE)
-    call = _name_call(
-        Evidence.LOG, source.tenant, attributes, tokens, (log.trace_id, log.span_id), source_digest, log.time_unix_nano
-    )
+    joint = (log.trace_id, log.span_id)
+    call = _name_call(Evidence.LOG, attributes, tokens, source, joint, source_digest, log.time_unix_nano)
     return UsageRecord(
         evidence=Evidence.LOG,
         identity=call.identity,
@@ -234,7 +233,7 @@ def _span(span: SpanData, senders: _Senders) -> UsageRecord | None:
     query_source = read_text(attributes, In.QUERY_SOURCE_SAFE) or read_text(attributes, In.QUERY_SOURCE)
     joint = (span.trace_id, span.parent_span_id)
     own = f"{source_digest}{span.span_id}"
-    call = _name_call(Evidence.SPAN, source.tenant, attributes, tokens, joint, own, span.end_unix_nano)
+    call = _name_call(Evidence.SPAN, attributes, tokens, source, joint, own, span.end_unix_nano)
     return UsageRecord(
         evidence=Evidence.SPAN,
         identity=call.identity,
@@ -361,30 +360,32 @@ _DIGESTED = (In.MODEL, In.COST_USD, In.SPEED, In.QUERY_SOURCE, In.PROMPT_ID, In.
 
 def _name_call(
     evidence: Evidence,
-    tenant: str,
     attributes: Attributes,
     tokens: Tokens,
+    source: Source,
     joint: tuple[str, str],
     own: str,
     time_unix_nano: int,
 ) -> _CallName:
     """Name the call of a record: its request id, else a digest of the record.
 
-    `joint` is the trace and the parent span, which log and span share; with the four token counts they make the bucket
-    in which records without a request id are paired. `own` is what only this record has. What one tenant sends is never
-    a record of another's call, whatever ids it claims.
+    Records without a request id are paired in the bucket of their session, or user, and four token counts. `joint` is
+    the trace and the parent span, which log and span share, but a log event outside of a turn has neither (measured:
+    2.1.197, title of a session). `own` is what only this record has. What one tenant
+    sends is never a record of another's call, whatever ids it claims.
     """
     facts = [f"{key}={attributes[key]}" for key in _DIGESTED if key in attributes]
     request_id = read_text(attributes, In.REQUEST_ID)
     digest = digest_of(evidence, request_id, repr(tokens), *joint, own, str(time_unix_nano), *facts)
     if request_id:
-        name = f"{tenant}/{request_id}" if tenant else request_id
+        name = f"{source.tenant}/{request_id}" if source.tenant else request_id
         return _CallName(name, name, digest)
     identity = f"{evidence}:{digest}"
-    if not all(joint):
+    whom = source.session_id or source.user_id or joint[0]
+    if not whom:
         return _CallName(identity, identity, digest)
     counts = f"{tokens.input},{tokens.output},{tokens.cache_read},{tokens.cache_write}"
-    return _CallName(identity, "join:" + digest_of(*joint, counts, *filter(None, (tenant,))), digest)
+    return _CallName(identity, "join:" + digest_of(whom, counts, *filter(None, (source.tenant,))), digest)
 
 
 def _tokens(attributes: Attributes) -> Tokens:

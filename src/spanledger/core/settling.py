@@ -1,8 +1,8 @@
 """Settling: which records are one call, which of them the charge stands on, and when.
 
-A bucket holds all records that could be of one call: those of a request id; or, without one, those of one trace, parent
-span and token counts, paired by time. Its settlement is a function of the set of records and the time alone, so order,
-repetition and batching cannot change a balance (design §3.1).
+A bucket holds all records that could be of one call: those of a request id; or, without one, those of one session and
+token counts, paired by trace, parent span and time. Its settlement is a function of the set of records and the time
+alone, so order, repetition and batching cannot change a balance (design §3.1).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) ->
     spans = standing_by_identity((s for s in sightings if s.record.evidence is Evidence.SPAN), policy)
     calls = {identity: identity for identity in (*logs, *spans)}
     if any(not s.record.request_id for s in sightings):
-        calls.update(_pair_by_time(logs.values(), spans.values(), policy.join_tolerance_nano))
+        calls.update(_pair(logs.values(), spans.values(), policy.join_tolerance_nano))
     lone = [span for identity, span in spans.items() if calls[identity] not in logs]
     due = {span.record.identity: span.received_unix_nano + policy.join_window_nano for span in lone}
     waiting = tuple(span for span in lone if due[span.record.identity] > now_unix_nano)
@@ -241,8 +241,33 @@ def _most(several: Sequence[Tokens]) -> Tokens:
     )
 
 
+def _pair(logs: Iterable[Sighting], spans: Iterable[Sighting], tolerance_nano: int) -> dict[str, str]:
+    """Pair spans with logs of the same bucket: those of one trace and parent, then those whose log names none."""
+    placed: dict[tuple[str, str], tuple[list[Sighting], list[Sighting]]] = {}
+    for log in logs:
+        placed.setdefault(_joint(log), ([], []))[0].append(log)
+    for span in spans:
+        placed.setdefault(_joint(span), ([], []))[1].append(span)
+    adrift, left = placed.pop(_NOWHERE, ([], []))
+    pairs: dict[str, str] = {}
+    for inside, several in placed.values():
+        pairs.update(_pair_by_time(inside, several, tolerance_nano))
+    left += [span for _, several in placed.values() for span in several if span.record.identity not in pairs]
+    return pairs | _pair_by_time(adrift, left, tolerance_nano)
+
+
+_NOWHERE = ("", "")
+
+
+def _joint(sighting: Sighting) -> tuple[str, str]:
+    """Trace and parent span of a record; nowhere when one is missing."""
+    record = sighting.record
+    joint = (record.trace_id, record.parent_span_id)
+    return joint if all(joint) else _NOWHERE
+
+
 def _pair_by_time(logs: Iterable[Sighting], spans: Iterable[Sighting], tolerance_nano: int) -> dict[str, str]:
-    """Pair spans with logs of the same bucket, as many as can be, by walking both in order of time.
+    """Pair spans with logs, as many as can be, by walking both in order of time.
 
     On points of a line with one tolerance this walk leaves the fewest without a partner.
     """

@@ -168,7 +168,7 @@ class UsageRecord:
     """One record of one model call: an `api_request` log event or a `claude_code.llm_request` span.
 
     `identity` names the call: its request id, or a digest of this record when it has none. All records that could be of
-    one call share a `bucket`: the request id; without one, a digest of trace, parent span and token counts. `digest`
+    one call share a `bucket`: the request id; without one, a digest of session and token counts. `digest`
     tells repeated records from different ones. Times are Unix nanoseconds; `time_unix_nano` is the end of the call on
     the client's clock. `client_cost_picousd` is None when the signal reports none.
     """

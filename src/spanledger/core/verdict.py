@@ -7,12 +7,12 @@ never the figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, ClientPricing, Origin
-from spanledger.core.hypotheses import FACTS, Match, as_stated, precision_picousd, with_changes
+from spanledger.core.hypotheses import FACTS, Match, as_stated, is_plain_mixture, precision_picousd, with_changes
 from spanledger.core.pricing import Modifier
 from spanledger.core.rating import rate
 from spanledger.core.rating_input import RatingInput
@@ -108,8 +108,37 @@ def judge(
     The facts as stated come first, then attempts that were cut, then one other fact, two, three; of each kind exactly
     one must reproduce the figure to its own precision. A client prices by the model asked for: where that is another
     than the one served, or may be, the price of another model is an explanation too. None or several: our figure
-    stands, and the verdict says so.
+    stands, and the verdict says so. The served speed is told by the figure of a client whose table we know; of another
+    one by its sums, where they tell it, for it may know no fast price.
     """
+    if hints.speed is None or clients.has_table(client_version):
+        return _judge(book, clients, client_version, call, client_cost_picousd, hints)
+    served = replace(call, speed=hints.speed)
+    judgement = _judge(book, clients, client_version, served, client_cost_picousd, hints)
+    if not judgement.explains or judgement.call.speed is not hints.speed:
+        ways = clients.ways(book, client_version, call.model)
+        found = {match.call for match in as_stated(ways, _at_other_speed(served), client_cost_picousd)}
+        told = replace(found.pop(), speed=hints.speed) if len(found) == 1 else None
+        judgement = (
+            Judgement(Verdict.UNEXPLAINED, served, is_open=True)
+            if told is None
+            else Judgement(Verdict.CLIENT_TABLE, told, told != served, f"knows no {hints.speed} price")
+        )
+    if hints.speed is call.speed:
+        return judgement
+    verdict = Verdict.INFERRED_FACTS if judgement.verdict is Verdict.EQUAL else judgement.verdict
+    return replace(judgement, verdict=verdict, inferred=True)
+
+
+def _judge(
+    book: PriceBook,
+    clients: ClientPrices,
+    client_version: str,
+    call: RatingInput,
+    client_cost_picousd: int,
+    hints: Hints,
+) -> Judgement:
+    """Explain a client's figure; `call` holds what is stated, its speed told by whom it may."""
     own = ways = clients.ways(book, client_version, call.model)
     stated = as_stated(own, call, client_cost_picousd)
     if stated:
@@ -127,7 +156,7 @@ def judge(
     if not found:
         return Judgement(_last_resort(book, own, call, client_cost_picousd), call)
     may_be_another = not hints.asked and as_stated(clients.ways_as_any(book, client_version), call, client_cost_picousd)
-    if len({match.call for match in found}) > 1 or may_be_another:
+    if len({match.call for match in found}) > 1 or may_be_another or not is_plain_mixture(found[0].call, call):
         return Judgement(Verdict.UNEXPLAINED, call, is_open=True)
     return Judgement(Verdict.INFERRED_FACTS, found[0].call, inferred=True, citation=found[0].way.citation)
 
@@ -154,6 +183,10 @@ def _judge_stated(book: PriceBook, call: RatingInput, found: Sequence[Match]) ->
     if isinstance(outcome, Tariff) and any(one.modifier in regional for one in outcome.multipliers):
         return Judgement(Verdict.REGIONAL_PREMIUM, call)
     return Judgement(Verdict.EQUAL, call)
+
+
+def _at_other_speed(call: RatingInput) -> RatingInput:
+    return replace(call, speed=Speed.STANDARD if call.speed is Speed.FAST else Speed.FAST)
 
 
 def _judge_asked(book: PriceBook, call: RatingInput, match: Match) -> Judgement:

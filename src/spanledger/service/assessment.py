@@ -14,7 +14,7 @@ from spanledger.core.recounts import may_be_recounts
 from spanledger.core.residual import Held, Leftover, read_sums
 from spanledger.core.residual_charge import Aliases, LongWrites, long_writes, residual_charge
 from spanledger.core.settling import Beside, Policy, Prices, charge_for, held
-from spanledger.core.usage import Evidence
+from spanledger.core.usage import Evidence, Speed
 from spanledger.core.verdict import Hints, Verdict, tells_itself
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
@@ -52,10 +52,11 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
     senders = ledger.residuals.senders_of(what.source)
     known = ledger.residuals.aliases(what.source)
     stretch, since = _stretch(ledger, policy, what, _unambiguous(known, names), now_unix_nano)
+    any_fast = any(line.speed is Speed.FAST for span in stretch.intervals for line in span.lines)
     open_calls = {
         call.received.identity: call
         for call in stretch.calls
-        if call.received.end_unix_nano >= since and _is_open(call, prices, policy)
+        if call.received.end_unix_nano >= since and _is_open(call, prices, policy, any_fast=any_fast)
     }
     reading = read_sums(stretch.intervals, [call.received for call in stretch.calls], names, open_calls)
     found = reading.aliases | {alias for call in stretch.calls if (alias := _alias(call, names)) is not None}
@@ -123,9 +124,14 @@ def _facts(charge: Charge) -> tuple[object, ...]:
     return (*stated, charge.evidence, charge.status, charge.verdict)
 
 
-def _is_open(call: Call, prices: Prices, policy: Policy) -> bool:
-    """Whether other signals may tell more of a call than the record that it is charged from."""
+def _is_open(call: Call, prices: Prices, policy: Policy, *, any_fast: bool) -> bool:
+    """Whether other signals may tell more of a call than the record that it is charged from.
+
+    `any_fast`: the sums around it hold some call that was served fast.
+    """
     record = call.standing.record
+    if (any_fast or record.speed is Speed.FAST) and not prices.clients.has_table(record.source.client_version):
+        return True
     if call.log is None or record.client_cost_picousd is None:
         return call.log is None
     occurred = held(record.time_unix_nano, call.standing.received_unix_nano, policy.clock_skew_max_nano)

@@ -123,9 +123,16 @@ def test_log_and_span_without_request_id_share_a_bucket_and_not_an_identity() ->
     assert other.bucket != span.bucket
 
 
-def test_a_log_outside_a_trace_is_its_own_bucket() -> None:
+def test_a_log_outside_a_trace_may_be_of_any_span_of_its_session_with_its_counts() -> None:
     anonymous = {key: value for key, value in LOG.items() if key != "request_id"}
-    record = only(meter_log(anonymous, trace_id=""))
+    assert only(meter_log(anonymous, trace_id="")).bucket == only(meter_span(SPAN)).bucket
+    elsewhere = only(meter_log(anonymous | {"session.id": "another"}, trace_id=""))
+    assert elsewhere.bucket != only(meter_span(SPAN)).bucket
+
+
+def test_a_record_that_tells_neither_call_nor_sender_nor_trace_is_its_own_bucket() -> None:
+    nobody = {key: value for key, value in LOG.items() if key not in ("request_id", "session.id", "user.id")}
+    record = only(meter_log(nobody, trace_id=""))
     assert record.bucket == record.identity
 
 

@@ -14,7 +14,13 @@ POLICY = Policy(join_window_nano=10 * SECOND, join_tolerance_nano=5 * SECOND, cl
 
 
 def sighting(
-    evidence: Evidence, name: str, at_seconds: float, *, request_id: str = "", received_seconds: float = 0
+    evidence: Evidence,
+    name: str,
+    at_seconds: float,
+    *,
+    request_id: str = "",
+    received_seconds: float = 0,
+    parent: str = "",
 ) -> Sighting:
     record = UsageRecord(
         evidence=evidence,
@@ -27,6 +33,8 @@ def sighting(
         time_unix_nano=int(at_seconds * SECOND),
         query_class=QueryClass.MAIN,
         request_id=request_id,
+        trace_id="aa" if parent else "",
+        parent_span_id=parent,
     )
     return Sighting(record, int(received_seconds * SECOND))
 
@@ -85,6 +93,23 @@ def test_pairing_leaves_as_few_alone_as_can_be() -> None:
         sighting(Evidence.SPAN, "s8", 8),
     ]
     assert charged(calls, 1000) == {"log:l0", "log:l4"}
+
+
+def test_a_log_outside_a_turn_takes_a_span_that_no_log_of_its_place_takes() -> None:
+    """Captures of 2.1.197: the title's log names no trace; its span is in the turn, as is the turn's own call."""
+    calls = [
+        sighting(Evidence.LOG, "turn", 1, parent="bb"),
+        sighting(Evidence.LOG, "title", 1),
+        sighting(Evidence.SPAN, "turn", 1.02, parent="bb"),
+        sighting(Evidence.SPAN, "title", 1.01, parent="bb"),
+    ]
+    for order in itertools.permutations(calls):
+        assert charged(list(order), 1000) == {"log:turn", "log:title"}
+
+
+def test_a_log_of_another_place_takes_no_span() -> None:
+    pair = [sighting(Evidence.LOG, "a", 1, parent="bb"), sighting(Evidence.SPAN, "b", 1, parent="cc")]
+    assert charged(pair, 1000) == {"log:a", "span:b"}
 
 
 def test_the_call_of_a_span_is_its_log() -> None:

@@ -135,6 +135,30 @@ def test_a_time_to_live_that_the_figure_is_too_coarse_for_is_not_taken() -> None
     assert (judgement.inferred, judgement.call) == (False, asked)
 
 
+def test_a_time_to_live_that_a_coarse_figure_tells_all_the_same_is_taken() -> None:
+    # Haiku 4.5: 1,000 x 1 + 200 x 5 + 30,000 x 0.1 + 7,000 x 1.25 = 13,750 micro-USD; an hour costs 0.75 more a token,
+    # and only 3,000 of them make 16,000 to the rounding: 2,999 make 15,999.25.
+    asked = call("claude-haiku-4-5", Tokens(1_000, 200, 30_000, cache_write_unspecified=7_000))
+    assert judged(asked, "0.016").call.tokens.cache_write_1h == 3_000
+
+
+def test_searches_beside_a_free_mixture_of_writes_are_not_taken() -> None:
+    # Opus 5.5, 49,000 micro-USD with all writes for five minutes: two searches and 1,000 of an hour would do, but with
+    # two free numbers something nearly always does.
+    asked = call(tokens=Tokens(1_000, 200, 30_000, cache_write_unspecified=7_000))
+    judgement = judged(asked, "0.072")
+    assert (judgement.verdict, judgement.is_open, judgement.call) == (Verdict.UNEXPLAINED, True, asked)
+    assert judged(asked, "0.069").call.tokens.web_search == 2
+
+
+def test_a_known_error_of_a_version_leaves_no_other_reading_of_its_figure() -> None:
+    # 2.1.197 prices Fable 5.1 as Fable 5: 110,000 + 3,000 x 7.5 + ... = 160,000 micro-USD with 3,000 writes of an hour.
+    # At list the same figure would be 6,000 of them.
+    asked = call("claude-fable-5-1", Tokens(1_000, 200, 30_000, cache_write_unspecified=7_000))
+    assert judged(asked, "0.16", "2.1.197").call.tokens.cache_write_1h == 3_000
+    assert judged(asked, "0.16").call.tokens.cache_write_1h == 6_000
+
+
 def test_a_regional_premium_is_ours_alone() -> None:
     asked = call("us.anthropic.claude-opus-5-5", provider=Provider.BEDROCK)
     assert judged(asked, "0.0064552") == Judgement(Verdict.REGIONAL_PREMIUM, asked)

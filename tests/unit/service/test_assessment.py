@@ -108,6 +108,21 @@ def test_a_span_is_charged_at_the_speed_that_the_sums_say_was_served(tmp_path: P
     assert (told.cost_picousd, told.status, told.account.speed) == (116_000 * 10**6, Status.EXACT, Speed.FAST)
 
 
+def test_the_sums_tell_the_speed_where_a_client_may_know_no_fast_price(tmp_path: Path) -> None:
+    """2.1.197 prices Opus 5.5 as Opus 5, at 80,000, fast or not; served fast it is 116,000 at list (capture s07f)."""
+    old = Client(version="2.1.197")
+    log = old.log("req_1", "claude-opus-5-5", OPEN, cost_usd=0.08, speed="normal")
+    (alone,) = settled(tmp_path / "log", [log])
+    assert (alone.cost_picousd, alone.verdict) == (58_000 * 10**6, Verdict.CLIENT_TABLE)
+    fast = old.sums("claude-opus-5-5", ROUND, 0.08, start=START, speed="fast")
+    (told,) = settled(tmp_path / "fast", [log, fast])
+    assert (told.cost_picousd, told.status, told.account.speed) == (116_000 * 10**6, Status.EXACT, Speed.FAST)
+    assert (told.evidence, told.verdict) == (Evidence.INFERRED, Verdict.CLIENT_TABLE)
+    standard = old.sums("claude-opus-5-5", ROUND, 0.08, start=START)
+    (told,) = settled(tmp_path / "standard", [log, standard])
+    assert (told.cost_picousd, told.account.speed) == (58_000 * 10**6, Speed.STANDARD)
+
+
 def test_searches_of_a_span_are_told_by_the_sums(tmp_path: Path) -> None:
     """7,000 writes for five minutes: 1,000 x 4 + 200 x 20 + 30,000 x 0.2 + 7,000 x 5 = 49,000; two searches 20,000."""
     span = client.span("req_1", "claude-opus-5-5", OPEN)
