@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -99,3 +100,68 @@ def test_a_taken_port_is_told_with_the_flag_that_changes_it() -> None:
                 await GrpcReceiver(ScriptedConsumer(), gate_of(address)).start()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("method", ["/opentelemetry.proto.collector.trace.v1.TraceService/Import", "/nobody/Export"])
+def test_a_method_that_otlp_does_not_have_is_unimplemented(method: str) -> None:
+    async def run() -> grpc.StatusCode:
+        async with (
+            receiving(ScriptedConsumer(), GrpcReceiver) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.unary_unary(method)(b"", timeout=10)
+            return caught.value.code()
+
+    assert asyncio.run(run()) is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_compression_that_otlp_does_not_have_is_unimplemented() -> None:
+    consumer = ScriptedConsumer()
+
+    async def run() -> grpc.StatusCode:
+        async with (
+            receiving(consumer, GrpcReceiver) as address,
+            grpc.aio.insecure_channel(address, compression=grpc.Compression.Deflate) as channel,
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.unary_unary(f"/{SERVICES[Signal.LOGS]}/Export")(bytes(1000), timeout=10)
+            return caught.value.code()
+
+    assert asyncio.run(run()) is grpc.StatusCode.UNIMPLEMENTED
+    assert consumer.deliveries == []
+
+
+def test_a_request_without_a_message_is_refused() -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        return
+        yield b""
+
+    async def run() -> grpc.StatusCode:
+        async with (
+            receiving(ScriptedConsumer(), GrpcReceiver) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.stream_unary(f"/{SERVICES[Signal.LOGS]}/Export")(nothing(), timeout=10)
+            return caught.value.code()
+
+    assert asyncio.run(run()) is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_message_that_does_not_arrive_is_not_waited_for() -> None:
+    async def stuck() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    async def run() -> grpc.StatusCode:
+        gate = gate_of(request_timeout_seconds=0.2)
+        async with (
+            receiving(ScriptedConsumer(), GrpcReceiver, gate) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.stream_unary(f"/{SERVICES[Signal.LOGS]}/Export")(stuck(), timeout=10)
+            return caught.value.code()
+
+    assert asyncio.run(run()) is grpc.StatusCode.DEADLINE_EXCEEDED

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from spanledger.core.delivery import Delivery
+from spanledger.core.delivery import Delivery, Encoding
 from spanledger.core.money import parse_usd
 from spanledger.core.semconv import Metric
+from spanledger.core.tenant import Tenant
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Destination, Outcome
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
 from spanledger.ledger.ledger import Ledger
+from spanledger.otlp.claims import claim
 from spanledger.otlp.decode import decode
 from spanledger.service.runtime import Addresses
 from spanledger.service.session_report import report_session
@@ -138,9 +141,14 @@ def _session_id() -> str:
 
 
 def test_without_tokens_nobody_is_a_tenant(tmp_path: Path) -> None:
+    forged = [
+        replace(one, body=claim(one.signal, protobuf_body(one), Tenant("red")), encoding=Encoding.PROTOBUF)
+        for one in DELIVERIES
+    ]
+
     async def run() -> None:
         async with running(tmp_path / "ledger.db") as up:
-            await send_as("any-token-0123456789", up.addresses, DELIVERIES)
+            assert await send_as("any-token-0123456789", up.addresses, forged) == Accepted()
             await up.service.rest()
 
     asyncio.run(run())
@@ -149,4 +157,20 @@ def test_without_tokens_nobody_is_a_tenant(tmp_path: Path) -> None:
         assert {s.record.source.tenant for s in _sightings(ledger)} == {""}
     finally:
         ledger.close()
+    assert standing(tmp_path / "ledger.db").figures.report.cost_picousd == COST_PICOUSD
+
+
+def test_a_tenants_identity_is_redacted_as_the_rules_say(tokens_file: Path, tmp_path: Path) -> None:
+    """What is known of a tenant is written first, and then the rules of privacy hold for it too."""
+    rules = [{"keys": ["user.email"], "action": "drop"}]
+    more = {"receiver__auth__tokens_file": str(tokens_file), "privacy__rules": rules}
+
+    async def run() -> object:
+        async with running(tmp_path / "ledger.db", **more) as up:
+            assert await send_as(RED, up.addresses, DELIVERIES) == Accepted()
+            await up.service.rest()
+        return up.sink
+
+    sink = asyncio.run(run())
+    assert not any(b"red@example.test" in body for signal in Signal for body in sink.bodies[signal])
     assert standing(tmp_path / "ledger.db").figures.report.cost_picousd == COST_PICOUSD

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,9 @@ from spanledger.config.settings import FLAGS, load_settings, require_no_loop
 from spanledger.service.assembly import assemble
 from spanledger.service.destinations import clients_for
 from spanledger.service.runtime import Addresses, Service
+
+_OTHER_FILES = 512
+"""Files besides those of the receivers' connections: the ledger, destinations, libraries."""
 
 
 @exits_on_bad_input
@@ -42,8 +46,17 @@ def serve(
     require_no_loop(settings)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("spanledger").setLevel(logging.INFO)
+    _allow_open_files(2 * settings.receiver.max_connections + _OTHER_FILES)
     while asyncio.run(_serve(settings)):
         pass
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise the soft limit of open files towards the hard one: every connection is a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 async def _serve(settings: Settings) -> bool:

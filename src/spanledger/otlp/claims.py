@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from spanledger.core.semconv import In
 from spanledger.core.tenant import Tenant
 from spanledger.core.usage import Signal
-from spanledger.otlp.editing import with_attributes
+from spanledger.otlp.editing import edited, with_attributes
 from spanledger.otlp.frame import GROUPS
 from spanledger.otlp.places import RECORDS, RESOURCE, SCOPE, Tree
 from spanledger.otlp.wire import LENGTH_DELIMITED, key_of, key_value, sized, tag_of, varint, walk
@@ -36,6 +36,19 @@ def claim(signal: Signal, body: bytes, tenant: Tenant) -> bytes:
         else:
             chunks.append(body[start:end])
     return b"".join(chunks)
+
+
+def unclaimed(body: bytes) -> bytes:
+    """A request body of nobody who was authenticated: no resource of it names a tenant.
+
+    Raises:
+        PermanentError: the body is not sound protobuf.
+    """
+    key = In.TENANT.value
+    if key.encode() not in body:
+        return body
+    attributes = (frozenset({GROUPS}), frozenset({_RESOURCE_FIELD}), frozenset(RESOURCE))
+    return edited(body, attributes, lambda _, __, pair: None if key_of(pair) == key else pair)
 
 
 def _group(group: bytes, attributes: Mapping[str, str], claims: _Claims, scopes: Tree) -> bytes:

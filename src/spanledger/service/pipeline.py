@@ -29,7 +29,7 @@ from spanledger.core.usage import ActivityPoint, ControlPoint, Evidence, Problem
 from spanledger.core.verdict import Hints
 from spanledger.core.views import series_increments
 from spanledger.ledger.ledger import Ledger
-from spanledger.otlp.claims import claim
+from spanledger.otlp.claims import claim, unclaimed
 from spanledger.otlp.decode import decode_groups
 from spanledger.otlp.enrich import enrich
 from spanledger.otlp.frame import Group, read_frame
@@ -134,13 +134,12 @@ def prepare(
     refused = (*unreadable, *screened.problems)
     if refused and not screened.records:
         raise PermanentError(f"no record is left: {_told(refused)}", refused[0].reason)
-    if delivery.tenant is None and redaction is None:
-        return _prepared(signal, screened.body, screened.groups, meter, refused)
-    body = screened.body if delivery.tenant is None else claim(signal, screened.body, delivery.tenant)
+    body = unclaimed(screened.body) if delivery.tenant is None else claim(signal, screened.body, delivery.tenant)
     if redaction is not None:
         redacted = redact(signal, body, redaction)
         body, refused = redacted.body, (*refused, *redacted.problems)
-    return _prepared(signal, body, read_frame(signal, body), meter, refused)
+    groups = screened.groups if body is screened.body else read_frame(signal, body)
+    return _prepared(signal, body, groups, meter, refused)
 
 
 def _prepared_again(signal: Signal, body: bytes, meter: Meter) -> Prepared:

@@ -13,7 +13,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from spanledger.core.tenant import Tenant
 from spanledger.core.usage import Signal
-from spanledger.otlp.claims import claim
+from spanledger.otlp.claims import claim, unclaimed
 from spanledger.service.captures import find_folders, read_body
 from support.hostile import attribute, request, span, text
 from support.hostile import field as wire
@@ -97,3 +97,13 @@ def test_text_that_quotes_a_key_is_left_alone() -> None:
 def test_a_request_without_groups_stays_as_it_is() -> None:
     assert claim(Signal.LOGS, b"", TENANT) == b""
     assert claim(Signal.LOGS, wire(900, b"new"), TENANT) == wire(900, b"new")
+
+
+def test_who_was_not_authenticated_is_no_tenant() -> None:
+    """Else a sender without a token could write on a tenant's account."""
+    kept, forged = attribute("team.id", text("core")), attribute("spanledger.tenant", text("red"))
+    record = wire(2, wire(2, span(attribute("note", text("spanledger.tenant")))))
+    body = wire(1, wire(1, wire(1, kept) + wire(1, forged)) + record)
+    assert unclaimed(body) == wire(1, wire(1, wire(1, kept)) + record)
+    plain = wire(1, wire(1, wire(1, kept)))
+    assert unclaimed(plain) is plain
