@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from spanledger.config.prices import Layers, load_price_book
+from spanledger.core.money import format_usd
 from spanledger.core.posting import Reason, Status
 from spanledger.core.pricing import Span
 from spanledger.core.semconv import Metric
@@ -126,3 +129,26 @@ def test_what_has_no_price_still_is_told_with_what_to_do(tmp_path: Path) -> None
         ((why, left),) = found.unpriced.items()
         assert "claude-next-9" in why
         assert (left.requests, left.tokens) == (1, 15)
+
+
+def test_a_contract_that_comes_late_is_charged_from_its_first_day_on(tmp_path: Path) -> None:
+    """Two calls of 1,000 tokens at 4 micro-USD, an hour apart; 20 % off for cost center cc-7 from between the two.
+
+    4,000 + 4,000 x 0.8 = 7,200 micro-USD; at list it stays 8,000.
+    """
+    contract = tmp_path / "contract.yaml"
+    contract.write_text('discounts: [{cost_center: cc-7, multiplier: "0.8", from: "2026-11-24T06:30:00Z"}]\n')
+    prices = replace(list_prices(), book=load_price_book(Layers(contract=contract)))
+    with open_books(tmp_path / "ledger.db") as books:
+        for number in range(2):
+            at = NOW + number * HOUR
+            books.take(CLIENT.log(f"req-{number}", OPUS, Usage(input=1_000), at=at), at=at)
+        books.rest()
+        found = reprice(books.ledger, prices)
+        books.rest()
+        assert books.cost_usd == "0.0072"
+        assert format_usd(books.ledger.report().list_cost_picousd) == "0.008"
+        assert found.differences == {
+            Line(Basis.BILLED, "cc-7", OPUS): Difference(1, 0, 4_000 * 10**6, 3_200 * 10**6),
+        }
+        assert reprice(books.ledger, prices).postings == 0

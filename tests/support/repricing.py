@@ -6,7 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from spanledger.config.prices import Layers, load_price_book
 from spanledger.config.sections import Settings
 from spanledger.core.book import PriceBook
 from spanledger.core.pricing import ModelPrices, Span
@@ -37,6 +41,26 @@ def prices_times(factor: Fraction, models: Collection[str], book_id: str = "wron
     prices = list_prices()
     changed = [_times(one, factor) if one.id in models else one for one in prices.book.models]
     return replace(prices, book=PriceBook(book_id, changed))
+
+
+@cache
+def contract_prices() -> Prices:
+    """The bundled prices under a contract: aliases, an override, discounts for all and for one cost center."""
+    with TemporaryDirectory() as folder:
+        contract = Path(folder) / "contract.yaml"
+        contract.write_text(_CONTRACT)
+        return replace(list_prices(), book=load_price_book(Layers(contract=contract)))
+
+
+_CONTRACT = """\
+aliases: {acme-model-9: claude-opus-5-5, team-sonnet: claude-sonnet-4-5-20250929}
+overrides:
+  - model: claude-haiku-4-5-20251001
+    rates: {input: "0.90", output: "4.50", cache_write_5m: "1.10", cache_write_1h: "1.80", cache_read: "0.09"}
+discounts:
+  - {multiplier: "0.9"}
+  - {model: claude-opus-5-5, cost_center: cc-42, multiplier: "0.8"}
+"""
 
 
 def reprice(

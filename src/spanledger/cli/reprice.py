@@ -49,7 +49,7 @@ def reprice(
 
     What was posted stays: a correction takes a charge back and puts another in its place, and both name their price
     book. Prices that changed show in the adjustment metrics, first prices of unpriced usage in the metrics themselves.
-    A second run posts nothing. It may run while the service does, which must have loaded the same prices.
+    A second run posts nothing. It may run while the service does, which must book by the same prices and settings.
     """
     settings = load_settings(config, offline_environment(), {})
     zone = zone_named(timezone or settings.calendar.timezone)
@@ -57,9 +57,10 @@ def reprice(
     if period.until_unix_nano is not None and period.from_unix_nano >= period.until_unix_nano:
         raise ConfigError([f"--from {since} is not before --to {until}: the period is empty"])
     prices = load_prices(settings)
-    opened = open_to_reprice(ledger or settings.ledger.path, prices, post=not dry_run)
+    policy = policy_of(settings, prices)
+    opened = open_to_reprice(ledger or settings.ledger.path, prices, policy, post=not dry_run)
     try:
-        repriced = _run(Repricer(opened, prices, policy_of(settings, prices), period, post=not dry_run))
+        repriced = _run(Repricer(opened, prices, policy, period, post=not dry_run))
     finally:
         opened.close()
     if as_json:

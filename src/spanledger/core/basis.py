@@ -23,6 +23,12 @@ class BasisRule:
     organizations: frozenset[str] = frozenset()
     account: bool | None = None
 
+    @property
+    def text(self) -> str:
+        """What the rule says; equal for equal rules."""
+        values = (self.plans, self.seat_types, self.providers, self.organizations)
+        return f"{self.basis} {self.account} {[sorted(map(str, several)) for several in values]}"
+
     def holds(self, source: Source) -> bool:
         """Whether a sender is one of these."""
         return (

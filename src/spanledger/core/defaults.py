@@ -125,6 +125,11 @@ class Defaults:
         self._known: dict[tuple[Source, QueryClass], Known] = {}
 
     @property
+    def text(self) -> str:
+        """What they say; equal for equal defaults."""
+        return repr(self._rules)
+
+    @property
     def attributes(self) -> tuple[str, ...]:
         """Attributes of senders that the defaults go by."""
         names = {name for rule in self._rules for name, _ in rule.match}

@@ -101,6 +101,12 @@ class Prices:
     defaults: Defaults = field(default_factory=Defaults)
 
 
+def rules_digest(prices: Prices, policy: Policy) -> str:
+    """Name the settings that figures depend on besides the price book: when equal, evidence is booked alike."""
+    times = (policy.join_tolerance_nano, policy.clock_skew_max_nano)
+    return digest_of(*map(str, times), *(rule.text for rule in policy.basis_rules), prices.defaults.text)
+
+
 ANNOUNCED = "price announced, not confirmed since"
 """Stands beside a price whose row nobody has confirmed after it came to hold."""
 

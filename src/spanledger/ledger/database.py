@@ -16,6 +16,8 @@ from spanledger.ledger.damage import damage_mark, is_damaged, is_database, set_a
 from spanledger.ledger.faults import Fault, fault_of
 
 BUSY_TIMEOUT_SECONDS = 10.0
+PATIENCE_SECONDS = 120.0
+"""How long a command beside the service waits for its turn to write: nobody waits for its answer but a person."""
 
 
 class Database:
@@ -77,7 +79,7 @@ class Database:
         """
         if not path.is_file():
             raise ConfigError([f"ledger {path}: there is none; name it with --ledger or ledger.path"])
-        connection = _connect(path, BUSY_TIMEOUT_SECONDS)
+        connection = _connect(path, PATIENCE_SECONDS)
         try:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = OFF")
@@ -117,6 +119,15 @@ class Database:
             for forget in self._on_rollback:
                 forget()
             raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything inside as it was at one moment, whatever others write meanwhile; nobody is kept waiting."""
+        self.connection.execute("BEGIN DEFERRED")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK")
 
     def meta(self, key: str) -> str | None:
         """Read a value that the ledger keeps about itself."""

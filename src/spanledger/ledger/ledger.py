@@ -22,6 +22,7 @@ from spanledger.ledger.tallies import TallyStore
 
 _BEGAN = "began_unix_nano"
 _PRICE_BOOK = "price_book"
+_BOOKING_RULES = "booking_rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,10 @@ class Ledger:
         """Commit everything inside, or nothing."""
         return self.database.transaction()
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read everything inside as it was at one moment."""
+        return self.database.snapshot()
+
     @property
     def began_unix_nano(self) -> int:
         """When this ledger took its first delivery, on its own clock; 0 before that."""
@@ -103,9 +108,15 @@ class Ledger:
         """Id of the price book that the ledger was last served by; empty before that."""
         return self.database.meta(_PRICE_BOOK) or ""
 
-    def note_price_book(self, book_id: str) -> None:
-        """Note the price book that the ledger is served by from now on; inside a transaction."""
+    @property
+    def booking_rules(self) -> str:
+        """Digest of the settings that it was last served by and figures depend on; empty before that."""
+        return self.database.meta(_BOOKING_RULES) or ""
+
+    def note_prices(self, book_id: str, booking_rules: str) -> None:
+        """Note what the ledger is served by from now on; inside a transaction."""
         self.database.set_meta(_PRICE_BOOK, book_id)
+        self.database.set_meta(_BOOKING_RULES, booking_rules)
 
     def close(self) -> None:
         """Close the file; what is committed stays."""

@@ -21,7 +21,7 @@ from spanledger.core.metering import Meter
 from spanledger.core.posting import Charge, Latest, reconcile
 from spanledger.core.reasons import Reason
 from spanledger.core.redaction import Redaction
-from spanledger.core.settling import Beside, Policy, Prices, Sighting, charge_for, settle
+from spanledger.core.settling import Beside, Policy, Prices, Sighting, charge_for, rules_digest, settle
 from spanledger.core.signals import signal_key, told_by
 from spanledger.core.tally import TallyKey, duplicate_tallies, tally_increments
 from spanledger.core.turn import Turn
@@ -184,7 +184,7 @@ class Pipeline:
     def use(self, prices: Prices) -> None:
         """Price by these from now on. What is posted stands; what is due by then should be posted before."""
         with self._ledger.transaction():
-            self._ledger.note_price_book(prices.book.id)
+            self._ledger.note_prices(prices.book.id, rules_digest(prices, self._options.policy))
         self._prices = prices
 
     def accept(self, group: Sequence[Prepared], now_unix_nano: int) -> Accepted:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from spanledger.core.posting import Reason, correct, reconcile
+from spanledger.core.received import Alias
 from spanledger.core.settling import Policy, Prices, charge_for
 from spanledger.core.usage import ControlPoint, Source, Temporality, UsageRecord
 from spanledger.ledger.ledger import Ledger
@@ -56,7 +57,7 @@ class Reconciler:
 
     def _reconcile(self, what: Unreconciled, prices: Prices, now_unix_nano: int) -> None:
         assessment = assess(self._ledger, prices, self._policy, what, now_unix_nano)
-        keep_learnt(self._ledger, what.source, assessment, now_unix_nano)
+        keep_learnt(self._ledger, what.source, assessment.learnt, now_unix_nano)
         self._post_residuals(what, assessment, now_unix_nano)
         self._refine_calls(assessment, prices, now_unix_nano)
 
@@ -93,11 +94,11 @@ class Reconciler:
                 self._ledger.postings.add(correct(last, charge, Reason.REFINED, now_unix_nano))
 
 
-def keep_learnt(ledger: Ledger, source: Source, assessment: Assessment, now_unix_nano: int) -> None:
-    """Keep the aliases that an assessment found; what has no price and may get one by them is looked at again."""
-    if not assessment.learnt:
+def keep_learnt(ledger: Ledger, source: Source, learnt: frozenset[Alias], now_unix_nano: int) -> None:
+    """Keep aliases that an assessment found; what has no price and may get one by them is looked at again."""
+    if not learnt:
         return
-    ledger.residuals.learn(source, assessment.learnt)
+    ledger.residuals.learn(source, learnt)
     touched: dict[str, Unreconciled] = {}
     for what in ledger.residuals.unpriced_of(source):
         _touch(touched, what)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from spanledger.core.errors import ConfigError
 from spanledger.core.posting import Charge, Latest, Posting, reprice
 from spanledger.core.pricing import Span
-from spanledger.core.settling import Policy, Prices, charge_for
+from spanledger.core.received import Alias
+from spanledger.core.residual import Leftover
+from spanledger.core.settling import Policy, Prices, charge_for, rules_digest
 from spanledger.ledger.database import is_served
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.portions import Portion
@@ -21,24 +22,33 @@ from spanledger.service.restatement import Restatement
 from spanledger.service.stretches import Call
 
 _STEP_RECORDS = 500
-"""Records that one transaction takes, so that a service beside need not wait long."""
+"""Records whose changes are posted in one transaction, so that a service beside need not wait long."""
 
 
-def open_to_reprice(path: Path, prices: Prices, *, post: bool) -> Ledger:
+def open_to_reprice(path: Path, prices: Prices, policy: Policy, *, post: bool) -> Ledger:
     """Open a ledger to reprice it, beside the service if one runs.
 
     Raises:
-        ConfigError: it cannot be used, or a service goes on pricing it by another book, so that figures would part.
+        ConfigError: it cannot be used, or a service books it by other prices or settings: figures would part again.
     """
     if not post:
         return Ledger.read(path)
     ledger = Ledger.append(path)
-    if is_served(path) and ledger.price_book != prices.book.id:
-        served_by = ledger.price_book
+    problem = _parting(ledger, prices, policy) if is_served(path) else ""
+    if problem:
         ledger.close()
-        problem = f"the service that writes it prices by {served_by}, this configuration by {prices.book.id}"
-        raise ConfigError([f"ledger {path}: {problem}; let it load the files (SIGHUP), or give its own --config"])
+        raise ConfigError([f"ledger {path}: {problem}"])
     return ledger
+
+
+def _parting(ledger: Ledger, prices: Prices, policy: Policy) -> str:
+    """How the service of a ledger books otherwise; empty when it doesn't."""
+    if ledger.price_book != prices.book.id:
+        books = f"the service that writes it prices by {ledger.price_book}, this configuration by {prices.book.id}"
+        return f"{books}; let it load the files (SIGHUP), or give its own --config"
+    if ledger.booking_rules != rules_digest(prices, policy):
+        return "the service that writes it has other settings (basis, settle, prices.defaults); give its own --config"
+    return ""
 
 
 class Repricer:
@@ -64,28 +74,56 @@ class Repricer:
         """Price portions again and give what changed; what is posted is committed every few hundred records."""
         restatement = Restatement()
         for step in _steps(portions):
-            with self._ledger.transaction() if self._post else nullcontext():
-                changes = [self._reprice(portion, clock()) for portion in step]
-            for portion, change in zip(step, changes, strict=True):
+            for change in self._priced_again(step, clock):
                 restatement.add(change.latest, change.postings)
-                on_portion(portion)
+                on_portion(change.portion)
         return restatement
 
-    def _reprice(self, portion: Portion, now_unix_nano: int) -> _Change:
-        what = Unreconciled(portion.source, portion.start_unix_nano, portion.end_unix_nano - 1)
-        assessment = assess(self._ledger, self._prices, self._policy, what, now_unix_nano)
-        calls = self._latest_of_calls(portion, assessment)
-        latest = {identity: last for identity, (_, last) in calls.items()}
+    def _priced_again(self, portions: Sequence[Portion], clock: Callable[[], int]) -> Iterator[_Change]:
+        """Work changes out while others may write, and post them at once; what was overtaken is worked out anew."""
+        open_portions = list(portions)
+        while open_portions:
+            changes = [self._change(portion, clock()) for portion in open_portions]
+            done = self._posted(changes, clock()) if self._post else changes
+            yield from done
+            settled = {change.portion for change in done}
+            open_portions = [portion for portion in open_portions if portion not in settled]
+
+    def _posted(self, changes: Sequence[_Change], now_unix_nano: int) -> list[_Change]:
+        """Post the changes whose charges stand as they were when they were worked out."""
+        posted: list[_Change] = []
+        with self._ledger.transaction():
+            for change in changes:
+                if self._is_overtaken(change):
+                    continue
+                self._ledger.postings.add(change.postings)
+                self._ledger.residuals.keep(change.leftovers)
+                keep_learnt(self._ledger, change.portion.source, change.learnt, now_unix_nano)
+                posted.append(change)
+        return posted
+
+    def _is_overtaken(self, change: _Change) -> bool:
+        """Whether somebody has posted meanwhile what a change builds on."""
+        latest = self._ledger.postings.latest({posting.charge.identity for posting in change.postings})
+        known = {identity: change.latest[identity] for identity in latest if identity in change.latest}
+        return latest != known
+
+    def _change(self, portion: Portion, now_unix_nano: int) -> _Change:
+        with self._ledger.snapshot():
+            what = Unreconciled(portion.source, portion.start_unix_nano, portion.end_unix_nano - 1)
+            assessment = assess(self._ledger, self._prices, self._policy, what, now_unix_nano)
+            calls = self._latest_of_calls(portion, assessment)
+            residuals = self._residuals(portion, assessment)
+        latest = {identity: last for identity, (_, last) in calls.items()} | dict(residuals.latest)
         desired = {identity: self._charge(call, assessment) for identity, (call, _) in calls.items()}
-        residuals = self._residuals(portion, assessment)
-        latest |= residuals.latest
         desired |= {identity: residual.charge for identity, residual in residuals.desired.items()}
-        postings = reprice(desired, latest, now_unix_nano)
-        if self._post:
-            self._ledger.postings.add(postings)
-            self._ledger.residuals.keep({key: one.leftover for key, one in residuals.desired.items()})
-            keep_learnt(self._ledger, portion.source, assessment, now_unix_nano)
-        return _Change(latest, postings)
+        return _Change(
+            portion,
+            latest,
+            reprice(desired, latest, now_unix_nano),
+            {identity: residual.leftover for identity, residual in residuals.desired.items()},
+            assessment.learnt,
+        )
 
     def _latest_of_calls(self, portion: Portion, assessment: Assessment) -> dict[str, tuple[Call, Latest]]:
         """Calls of a portion that are charged from the record that stands for them, and their charge."""
@@ -115,10 +153,8 @@ class Repricer:
         }
         group = portion.source.group
         known = self._ledger.residuals.ended_in(group, portion.start_unix_nano, portion.end_unix_nano)
-        latest = self._ledger.postings.latest({*known, *desired})
-        latest = {
-            identity: last for identity, last in latest.items() if self._period.holds(last.charge.occurred_unix_nano)
-        }
+        posted = self._ledger.postings.latest({*known, *desired})
+        latest = {key: last for key, last in posted.items() if self._period.holds(last.charge.occurred_unix_nano)}
         if self._ledger.residuals.is_noted(group):
             latest = {identity: last for identity, last in latest.items() if last.live and identity in desired}
             desired = {identity: desired[identity] for identity in latest}
@@ -133,19 +169,24 @@ class _Residuals:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What stood in a portion, and the postings that change it."""
+    """What stood in a portion, the postings that change it, and what goes with them."""
 
+    portion: Portion
     latest: Mapping[str, Latest]
     postings: Sequence[Posting]
+    leftovers: Mapping[str, Leftover]
+    learnt: frozenset[Alias]
 
 
 def _steps(portions: Sequence[Portion]) -> Iterator[list[Portion]]:
     """Cut portions into steps of some records; a portion is never cut."""
     step: list[Portion] = []
+    records = 0
     for portion in portions:
         step.append(portion)
-        if sum(one.records for one in step) >= _STEP_RECORDS:
+        records += portion.records
+        if records >= _STEP_RECORDS:
             yield step
-            step = []
+            step, records = [], 0
     if step:
         yield step

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 
 from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge, Latest, Posting, Status
-from spanledger.core.semconv import UNALLOCATED
+from spanledger.core.semconv import COST_CENTER_LABEL
 from spanledger.core.usage import Basis, Evidence
 
 Json = dict[str, object]
-
-_COST_CENTER = "cost_center"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -130,8 +128,8 @@ class Restatement:
 
     def _difference(self, charge: Charge) -> Difference:
         account = charge.account
-        cost_center = dict(account.labels).get(_COST_CENTER, UNALLOCATED)
-        return self.differences.setdefault(Line(account.basis, cost_center, account.model), Difference())
+        line = Line(account.basis, account.label(COST_CENTER_LABEL), account.model)
+        return self.differences.setdefault(line, Difference())
 
     def _note_unpriced(self, charge: Charge) -> None:
         if charge.status is not Status.UNPRICED:
