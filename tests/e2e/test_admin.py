@@ -60,7 +60,7 @@ def test_a_scrape_has_the_money_of_the_ledger_and_the_counters_of_the_component(
     assert second["spanledger_receiver_refused_total", (("reason", "unreadable_body"),)] == 1
     assert second["spanledger_forward_payloads_total", ()] == sent
     assert second["spanledger_outbox_payloads", (("destination", "default"), ("state", "pending"))] == 0
-    assert second["spanledger_ledger_writable", ()] == 1
+    assert second["spanledger_ledger_writable_ratio", ()] == 1
     assert second["spanledger_commit_duration_seconds_count", ()] >= 1
     assert second["spanledger_series", (("metric", "spanledger.cost"),)] > 0
 

@@ -114,6 +114,7 @@ def test_a_call_as_one_object_can_be_worked_out_by_hand(ledgers: Ledgers) -> Non
         "version": "2.1.330",
         "session_id": S04D[1],
         "user": charge["user"],
+        "tenant": None,
     }
     assert (charge["status"], charge["basis"], charge["evidence"]) == ("exact", "billed", "log")
     assert charge["price_row"] == "claude-opus-5-5@2026-09-22T00:00:00Z"

@@ -13,7 +13,7 @@ from spanledger.core.money import parse_usd
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Signal
 from spanledger.service.sink import OtlpSink
-from support.processes import COMMAND, start_serve
+from support.processes import COMMAND, service_environment, start_serve
 from support.replaying import read_folder
 from support.serving import Transport, send, standing
 from support.truth import CAPTURES
@@ -54,7 +54,11 @@ def gauges(sink: OtlpSink, gauge: Gauge) -> list[tuple[dict[str, str], float]]:
 async def reprice(config: Path, ledger: Path) -> tuple[int | None, str]:
     arguments = ("reprice", "--from", "2026-11-01", "--config", str(config), "--ledger", str(ledger))
     process = await asyncio.create_subprocess_exec(
-        COMMAND, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        COMMAND,
+        *arguments,
+        env=service_environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     out, _ = await process.communicate()
     return process.returncode, out.decode()

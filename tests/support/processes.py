@@ -43,6 +43,19 @@ class Serving:
         return self.process.returncode, err.decode()
 
 
+def service_environment() -> dict[str, str]:
+    """Environment of a service under test, and of verbs that must have its settings."""
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "SPANLEDGER_"))},
+        "SPANLEDGER_ADMIN__ENDPOINT": "127.0.0.1:0",
+        "SPANLEDGER_FORWARD__JOIN_WINDOW_SECONDS": "0",
+        "SPANLEDGER_METRICS__INTERVAL_SECONDS": "0.1",
+        "SPANLEDGER_PRICES__STALE_AFTER_DAYS": "36500",
+        "SPANLEDGER_SETTLE__CLOCK_SKEW_MAX_SECONDS": str(CENTURY_SECONDS),
+        "PYTHONPATH": str(TESTS),
+    }
+
+
 async def start_serve(
     ledger_path: Path, *arguments: str, environ: Mapping[str, str] | None = None, kill_at: str | None = None
 ) -> Serving:
@@ -55,16 +68,7 @@ async def start_serve(
         *command,
         "serve",
         *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ledger", str(ledger_path), *arguments),
-        env={
-            **{key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "SPANLEDGER_"))},
-            "SPANLEDGER_ADMIN__ENDPOINT": "127.0.0.1:0",
-            "SPANLEDGER_FORWARD__JOIN_WINDOW_SECONDS": "0",
-            "SPANLEDGER_METRICS__INTERVAL_SECONDS": "0.1",
-            "SPANLEDGER_PRICES__STALE_AFTER_DAYS": "36500",
-            "SPANLEDGER_SETTLE__CLOCK_SKEW_MAX_SECONDS": str(CENTURY_SECONDS),
-            "PYTHONPATH": str(TESTS),
-            **(environ or {}),
-        },
+        env={**service_environment(), **(environ or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
