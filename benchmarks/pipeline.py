@@ -2,7 +2,7 @@
 
     make bench LOAD=path/to/otlp_perf_load.py
 
-LOAD is the team's load generator: it sends Claude Code shaped telemetry, is the null sink behind the service, and reads
+LOAD is a load generator that sends Claude Code shaped telemetry, is the null sink behind the service, and reads
 the service's CPU time. For each case the service starts on a fresh, durable ledger (`synchronous=FULL`, OK after the
 commit) with no join window. CPU is user + system time of the service alone, so other work on the machine matters
 little. The reference, measured in the same run, is reading and writing the same bodies with opentelemetry-proto.
