@@ -27,6 +27,14 @@ _COLUMNS = """
     received_unix_nano, duration_milliseconds
 """
 _OF_BUCKETS = f"SELECT {_COLUMNS} FROM evidence WHERE bucket IN (SELECT value FROM json_each(?))"  # noqa: S608
+_OF_TRACE = f"""
+SELECT {_COLUMNS} FROM evidence
+WHERE bucket IN (
+    SELECT bucket FROM evidence
+    WHERE trace_id = :trace AND trace_id <> '' AND time_unix_nano >= :since
+        AND sender_id IN (SELECT value FROM json_each(:senders))
+) AND time_unix_nano >= :since AND sender_id IN (SELECT value FROM json_each(:senders))
+"""  # noqa: S608
 _OF_SENDERS = f"""
 SELECT {_COLUMNS} FROM evidence
 WHERE sender_id IN (SELECT value FROM json_each(?)) AND time_unix_nano BETWEEN ? AND ?
@@ -50,6 +58,15 @@ class EvidenceStore:
     ) -> dict[str, list[Sighting]]:
         """Sightings of some senders whose time, on the client's clock, lies in a time; by bucket."""
         return self._by_bucket(_OF_SENDERS, (json.dumps(list(sender_ids)), start_unix_nano, end_unix_nano))
+
+    def of_trace(self, sender_ids: Sequence[int], trace_id: str, since_unix_nano: int) -> dict[str, list[Sighting]]:
+        """Sightings of some senders from a time on, in buckets that a trace has a record in; by bucket."""
+        wanted: dict[str, str | int] = {
+            "senders": json.dumps(list(sender_ids)),
+            "trace": trace_id,
+            "since": since_unix_nano,
+        }
+        return self._by_bucket(_OF_TRACE, wanted)
 
     def named(self, name: str) -> list[Sighting]:
         """Sightings of the call with a request id; for a call without one, of the bucket that its identity is in.
@@ -95,7 +112,9 @@ class EvidenceStore:
         due = self._connection.execute("SELECT min(due_unix_nano) FROM waiting").fetchone()[0]
         return None if due is None else int(due)
 
-    def _by_bucket(self, query: str, arguments: tuple[str | int, ...]) -> dict[str, list[Sighting]]:
+    def _by_bucket(
+        self, query: str, arguments: tuple[str | int, ...] | dict[str, str | int]
+    ) -> dict[str, list[Sighting]]:
         found: defaultdict[str, list[Sighting]] = defaultdict(list)
         for row in self._connection.execute(query, arguments):
             found[row[0]].append(self._sighting(row))

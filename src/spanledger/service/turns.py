@@ -8,8 +8,6 @@ from spanledger.core.settling import Policy, Prices, Sighting, charge_for, settl
 from spanledger.core.turn import Turn, turn_attributes
 from spanledger.ledger.ledger import Ledger
 
-_FOREVER = 2**63 - 1
-
 
 def turn_sum(ledger: Ledger, prices: Prices, policy: Policy, turn: Turn, now_unix_nano: int) -> dict[str, Scalar]:
     """Attributes of a turn's span: the sum of its calls that have arrived, a span that waits for its log included."""
@@ -26,7 +24,7 @@ def turn_sum(ledger: Ledger, prices: Prices, policy: Policy, turn: Turn, now_uni
 def _calls(ledger: Ledger, policy: Policy, turn: Turn, now_unix_nano: int) -> dict[str, Sighting]:
     """Calls of a turn and the records that they are charged from, by identity."""
     senders = ledger.residuals.senders_of(turn.source)
-    buckets = ledger.evidence.of_senders(senders, turn.start_unix_nano, _FOREVER)
+    buckets = ledger.evidence.of_trace(senders, turn.trace_id, turn.start_unix_nano)
     found: dict[str, Sighting] = {}
     for sightings in buckets.values():
         if any(turn.holds(sighting.record) for sighting in sightings):
