@@ -5,30 +5,21 @@ The numbers are those of the comments "Effect N" in the source; a kill before N 
 
 from __future__ import annotations
 
-import asyncio
 import re
-import signal
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import spanledger
 from spanledger.core.delivery import Delivery
-from spanledger.core.usage import Signal
-from spanledger.exporter.client import Accepted, Destination
-from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.pipeline import prepare
-from spanledger.service.sink import OtlpSink
-from support.processes import start_serve
+from support.kills import forwarded, killed_once, names
 from support.replaying import open_parts, read_folder, replay_folders
-from support.serving import Transport, send, standing
-from support.splitting import protobuf_body, record_names
+from support.serving import standing
 from support.truth import CAPTURES
 
 FOLDERS = [CAPTURES / name for name in ("s03_subagent", "s06c_auto_mode_classifier")]
-TIMEOUT_SECONDS = 60
 AT_ONCE = {"SPANLEDGER_SETTLE__RESIDUAL_WAIT_SECONDS": "0", "SPANLEDGER_FORWARD__FLUSH_TIMEOUT_SECONDS": "60"}
 OUTBOX, SERIES = "spanledger.ledger.outbox:OutboxStore", "spanledger.ledger.series:SeriesStore"
 WORKER, FORWARDER = "spanledger.service.worker:LedgerWorker", "spanledger.exporter.forward:Forwarder"
@@ -59,18 +50,6 @@ def deliveries() -> list[Delivery]:
     return [body.delivery for folder in FOLDERS for body in read_folder(folder)]
 
 
-async def send_until_dead(address: str, work: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
-    """Send one after the other until the service is gone; what it acknowledged, and the rest."""
-    client = GrpcClient(Destination(f"http://{address}", timeout_seconds=10))
-    acknowledged: list[Delivery] = []
-    for delivery in work:
-        if await client.export(delivery.signal, protobuf_body(delivery)) != Accepted():
-            break
-        acknowledged.append(delivery)
-    await client.close()
-    return acknowledged, list(work[len(acknowledged) :])
-
-
 def test_every_numbered_effect_of_the_source_is_killed_before() -> None:
     source = "".join(path.read_text() for path in Path(spanledger.__file__).parent.rglob("*.py"))
     assert sorted(set(map(int, re.findall(r"# Effect (\d+):", source)))) == sorted(BEFORE | BEFORE_OF_DELTAS)
@@ -81,20 +60,7 @@ def test_a_sender_that_tries_again_is_charged_once(effect: int, tmp_path: Path) 
     reference = replay_folders(FOLDERS, tmp_path / "reference.db")
     ledger_path = tmp_path / "ledger.db"
 
-    async def run() -> OtlpSink:
-        sink = OtlpSink()
-        await sink.start()
-        to_sink = ("--otlp-endpoint", sink.grpc_endpoint)
-        dying = await start_serve(ledger_path, *to_sink, environ=AT_ONCE, kill_at=BEFORE[effect])
-        _, rest = await send_until_dead(dying.addresses.grpc, deliveries())
-        assert await asyncio.wait_for(dying.process.wait(), TIMEOUT_SECONDS) == -signal.SIGKILL
-        again = await start_serve(ledger_path, *to_sink, environ=AT_ONCE)
-        await send(Transport.GRPC, again.addresses, rest)
-        assert (await again.end(signal.SIGTERM))[0] == 0
-        await sink.stop()
-        return sink
-
-    sink = asyncio.run(run())
+    _, sink = killed_once(ledger_path, BEFORE[effect], deliveries(), AT_ONCE, tries_again=True)
     left = standing(ledger_path)
     assert left.problems == []
     assert left.balances == reference.balances
@@ -108,20 +74,7 @@ def test_deltas_are_sent_once_and_what_is_in_doubt_is_counted(effect: int, tmp_p
     ledger_path = tmp_path / "ledger.db"
     environ = AT_ONCE | {"SPANLEDGER_METRICS__TEMPORALITY": "delta"}
 
-    async def run() -> OtlpSink:
-        sink = OtlpSink()
-        await sink.start()
-        to_sink = ("--otlp-endpoint", sink.grpc_endpoint)
-        dying = await start_serve(ledger_path, *to_sink, environ=environ, kill_at=BEFORE_OF_DELTAS[effect])
-        _, rest = await send_until_dead(dying.addresses.grpc, deliveries())
-        assert await asyncio.wait_for(dying.process.wait(), TIMEOUT_SECONDS) == -signal.SIGKILL
-        again = await start_serve(ledger_path, *to_sink, environ=environ)
-        await send(Transport.GRPC, again.addresses, rest)
-        assert (await again.end(signal.SIGTERM))[0] == 0
-        await sink.stop()
-        return sink
-
-    sink = asyncio.run(run())
+    _, sink = killed_once(ledger_path, BEFORE_OF_DELTAS[effect], deliveries(), environ, tries_again=True)
     left = standing(ledger_path)
     assert left.balances == reference.balances
     ledger = Ledger.read(ledger_path)
@@ -136,19 +89,7 @@ def test_what_was_acknowledged_is_there_for_a_sender_that_never_tries_again(effe
     """Claude Code over gRPC: what got no answer is gone, what got one is booked and, when it can be, forwarded."""
     ledger_path = tmp_path / "ledger.db"
 
-    async def run() -> tuple[list[Delivery], OtlpSink]:
-        sink = OtlpSink()
-        await sink.start()
-        to_sink = ("--otlp-endpoint", sink.grpc_endpoint)
-        dying = await start_serve(ledger_path, *to_sink, environ=AT_ONCE, kill_at=BEFORE[effect])
-        acknowledged, _ = await send_until_dead(dying.addresses.grpc, deliveries())
-        assert await asyncio.wait_for(dying.process.wait(), TIMEOUT_SECONDS) == -signal.SIGKILL
-        again = await start_serve(ledger_path, *to_sink, environ=AT_ONCE)
-        assert (await again.end(signal.SIGTERM))[0] == 0
-        await sink.stop()
-        return acknowledged, sink
-
-    acknowledged, sink = asyncio.run(run())
+    acknowledged, sink = killed_once(ledger_path, BEFORE[effect], deliveries(), AT_ONCE, tries_again=False)
     assert acknowledged
     assert names(acknowledged) - forwarded(sink) == set()
     meter = open_parts(tmp_path / "meter.db").meter
@@ -156,11 +97,3 @@ def test_what_was_acknowledged_is_there_for_a_sender_that_never_tries_again(effe
     ledger = Ledger.read(ledger_path)
     assert {identity for identity in told if not ledger.evidence.named(identity)} == set()
     ledger.close()
-
-
-def names(sent: Sequence[Delivery]) -> set[str]:
-    return {name for delivery in sent for name in record_names(delivery.signal, protobuf_body(delivery))}
-
-
-def forwarded(sink: OtlpSink) -> set[str]:
-    return {name for signal in Signal for body in sink.bodies[signal] for name in record_names(signal, body)}

@@ -9,26 +9,22 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from spanledger.core.delivery import Delivery
 from spanledger.core.errors import RetryableError
-from spanledger.core.semconv import Metric
-from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, OtlpClient
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
-from spanledger.otlp.encode import decode_sums
 from spanledger.service.runtime import Addresses
 from spanledger.service.sink import OtlpSink
+from support.kills import assert_no_series_goes_back, forwarded, names
 from support.processes import start_serve
 from support.replaying import read_folder, replay_folders
 from support.serving import standing
-from support.splitting import protobuf_body, record_names, split_records
+from support.splitting import protobuf_body, split_records
 from support.truth import CAPTURES
 
 KILLS = int(os.environ.get("SPANLEDGER_TEST_KILLS", "5"))
@@ -116,24 +112,3 @@ def test_kills_at_random_moments_under_load(away: bool, tmp_path: Path) -> None:
     assert sink.metric_totals() == left.figures.metrics
     assert names(work()) - forwarded(sink) == set()
     assert_no_series_goes_back(sink)
-
-
-def names(sent: Sequence[Delivery]) -> set[str]:
-    return {name for delivery in sent for name in record_names(delivery.signal, protobuf_body(delivery))}
-
-
-def forwarded(sink: OtlpSink) -> set[str]:
-    return {name for kind in Signal for body in sink.bodies[kind] for name in record_names(kind, body)}
-
-
-def assert_no_series_goes_back(sink: OtlpSink) -> None:
-    """Cumulative series keep their start, and those that only rise do."""
-    series: dict[tuple[str, object], list] = {}
-    for body in sink.bodies[Signal.METRICS]:
-        for point in decode_sums(body):
-            if point.metric in set(Metric):
-                series.setdefault((point.metric, point.attributes), []).append(point)
-    for key, points in series.items():
-        assert len({point.start_unix_nano for point in points}) == 1, key
-        if points[0].monotonic:
-            assert all(earlier.value <= later.value for earlier, later in pairwise(points)), key

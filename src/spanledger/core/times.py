@@ -6,7 +6,10 @@ from datetime import UTC, datetime, tzinfo
 
 NANO_PER_SECOND = 10**9
 NANO_PER_DAY = 86_400 * NANO_PER_SECOND
-_NANO_PER_MILLISECOND = 10**6
+NANO_PER_MILLISECOND = 10**6
+
+FOREVER_UNIX_NANO = 2**63 - 1
+"""An end that no time comes to: the largest that the ledger can hold."""
 
 
 def shown_second(unix_nano: int) -> str:
@@ -19,4 +22,4 @@ def shown_time(unix_nano: int, zone: tzinfo = UTC) -> str:
     seconds, nano = divmod(unix_nano, NANO_PER_SECOND)
     at = datetime.fromtimestamp(seconds, tz=zone)
     offset = "Z" if not at.utcoffset() else at.isoformat()[len("2026-11-24T06:40:00") :]
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{nano // _NANO_PER_MILLISECOND:03d}{offset}"
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{nano // NANO_PER_MILLISECOND:03d}{offset}"

@@ -14,9 +14,8 @@ from spanledger.core.batch import Scalar
 from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge, Status
 from spanledger.core.semconv import Out
+from spanledger.core.times import NANO_PER_MILLISECOND
 from spanledger.core.usage import QueryClass, Source, UsageRecord
-
-NANO_PER_MILLISECOND = 10**6
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Iterator
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metric, NumberDataPoint
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
+
+from spanledger.core.batch import Scalar
+from spanledger.otlp.encode import scalar_of
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -105,14 +108,8 @@ def _value(point: NumberDataPoint) -> float:
 
 
 def _labels(attributes: Iterable[KeyValue]) -> dict[str, str]:
-    return {_NOT_IN_LABELS.sub("_", pair.key): _text(pair.value) for pair in attributes}
+    return {_NOT_IN_LABELS.sub("_", pair.key): _text(scalar_of(pair.value)) for pair in attributes}
 
 
-def _text(value: AnyValue) -> str:
-    match value.WhichOneof("value"):
-        case "string_value":
-            return value.string_value
-        case "bool_value":
-            return str(value.bool_value).lower()
-        case _:
-            return str(value.int_value)
+def _text(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from spanledger.core.pricing import Span
+from spanledger.core.times import FOREVER_UNIX_NANO
 from spanledger.core.usage import Source
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
@@ -13,7 +14,6 @@ from spanledger.ledger.dimensions import Dimensions
 SLICE_NANO = 3_600 * 10**9
 """Portions are cut at whole hours, so that even a group without a session is priced in small pieces."""
 
-_FOREVER = 2**63 - 1
 
 # When a call was is its record's time, unless that is too far from the time of receipt (`core.settling.held`).
 _PORTIONS = """
@@ -55,7 +55,7 @@ class PortionStore:
         """Portions that hold something which occurred in a period, in order of time."""
         arguments: Mapping[str, int] = {
             "from": period.from_unix_nano,
-            "until": _FOREVER if period.until_unix_nano is None else period.until_unix_nano,
+            "until": FOREVER_UNIX_NANO if period.until_unix_nano is None else period.until_unix_nano,
             "skew_max": skew_max_nano,
             "slice": SLICE_NANO,
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from spanledger.core.received import Alias
 from spanledger.core.residual import Leftover
+from spanledger.core.times import FOREVER_UNIX_NANO
 from spanledger.core.usage import Source
 from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions
@@ -26,9 +27,6 @@ SELECT posting.sender_id, min(posting.occurred_unix_nano), max(posting.occurred_
 FROM sender CROSS JOIN posting ON posting.sender_id = sender.id
 WHERE sender.user_id = ? AND sender.tenant = ? AND posting.cost_picousd IS NULL GROUP BY posting.sender_id
 """
-
-
-_FOREVER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ class ResidualStore:
         rows = self._connection.execute("SELECT DISTINCT tenant FROM sender WHERE session_id = ?", (session_id,))
         sources = [Source(session_id=session_id, tenant=str(row[0])) for row in rows]
         senders = [sender for source in sources for sender in self.senders_of(source)]
-        return senders, [one for source in sources for one in self.identities(source.group, 0, _FOREVER)]
+        return senders, [one for source in sources for one in self.identities(source.group, 0, FOREVER_UNIX_NANO)]
 
     def keep(self, leftovers: Mapping[str, Leftover]) -> None:
         """Remember under which identity each leftover is posted."""

@@ -96,7 +96,7 @@ def decode_sums(body: bytes) -> list[SumPoint]:
         SumPoint(
             metric=metric.name,
             unit=metric.unit,
-            attributes=tuple((pair.key, _value(pair.value)) for pair in point.attributes),
+            attributes=tuple((pair.key, scalar_of(pair.value)) for pair in point.attributes),
             start_unix_nano=point.start_time_unix_nano,
             time_unix_nano=point.time_unix_nano,
             value=point.as_int if point.WhichOneof("value") == "as_int" else point.as_double,
@@ -161,7 +161,8 @@ def _any_value(value: Scalar) -> AnyValue:
             return AnyValue(double_value=value)
 
 
-def _value(value: AnyValue) -> Scalar:
+def scalar_of(value: AnyValue) -> Scalar:
+    """Read a scalar; what is none is an empty text."""
     match value.WhichOneof("value"):
         case "bool_value":
             return value.bool_value

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
-import uvicorn
 
 from spanledger.core.errors import ConfigError
-from spanledger.receiver.listener import Listener
+from spanledger.receiver.listener import Listener, Message, Receive, Send
 
 LOGGER = logging.getLogger("spanledger.admin")
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 _JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
 _METHODS = ("GET", "HEAD")
@@ -51,19 +45,7 @@ class AdminServer:
     def __init__(self, subject: Subject, endpoint: str) -> None:
         self._subject = subject
         self._endpoint = endpoint
-        config = uvicorn.Config(
-            self._application,
-            interface="asgi3",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_IDLE_SECONDS,
-        )
-        self._listener = Listener(config)
+        self._listener = Listener(self._application, idle_timeout_seconds=_IDLE_SECONDS)
 
     async def start(self) -> str:
         """Listen, and give the address as `host:port`.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any, cast
-
-import uvicorn
 
 from spanledger.core.delivery import Consumer, Delivery, Encoding
 from spanledger.core.errors import ConfigError, PermanentError, RetryableError
@@ -23,18 +19,14 @@ from spanledger.otlp.status import error_status, response
 from spanledger.receiver.gate import Gate, Passage, internal_error
 from spanledger.receiver.http_protocol import GuardedProtocol
 from spanledger.receiver.inflating import Inflater
-from spanledger.receiver.listener import Listener
+from spanledger.receiver.listener import Listener, Message, Receive, Send
 
 LOGGER = logging.getLogger("spanledger.receiver")
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Headers = tuple[tuple[bytes, bytes], ...]
 
 CONTENT_TYPES = {"application/x-protobuf": Encoding.PROTOBUF, "application/json": Encoding.JSON}
 PATHS = {f"/v1/{signal.value}": signal for signal in Signal}
-_BACKLOG = 2_048
 _SHOWN_CHARACTERS = 60
 """How much of what a sender wrote is repeated to it."""
 
@@ -66,22 +58,13 @@ class HttpReceiver:
         # The time that an idle connection is kept is told to senders: one that sends just when we close would have to
         # send again, and not every client does.
         keep_alive = f"timeout={max(1, int(gate.limits.idle_timeout_seconds))}"
-        config = uvicorn.Config(
+        self._listener = Listener(
             self._application,
-            interface="asgi3",
-            http=cast(type[asyncio.Protocol], partial(GuardedProtocol, gate=gate)),
-            ws="none",
-            proxy_headers=False,
-            lifespan="off",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            server_header=False,
+            idle_timeout_seconds=gate.limits.idle_timeout_seconds + 1,
+            protocol=partial(GuardedProtocol, gate=gate),
             headers=[("keep-alive", keep_alive)],
-            backlog=_BACKLOG,
-            timeout_keep_alive=math.ceil(gate.limits.idle_timeout_seconds) + 1,
+            tls=tls,
         )
-        self._listener = Listener(config, tls)
 
     async def start(self) -> str:
         """Listen, and give the address as `host:port`.

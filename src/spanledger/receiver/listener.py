@@ -6,14 +6,49 @@ import asyncio
 import math
 import socket
 import ssl
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any, cast
 
 import uvicorn
 
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_BACKLOG = 2_048
+
 
 class Listener:
-    """Runs an ASGI application, as a uvicorn configuration describes it, on one address. Port 0 takes a free one."""
+    """Runs an ASGI application on one address. Port 0 takes a free one.
 
-    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None = None) -> None:
+    `protocol` is the class, or what makes the objects, that speak HTTP on a connection; by default uvicorn's own.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        idle_timeout_seconds: float,
+        protocol: Callable[..., asyncio.Protocol] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        config = uvicorn.Config(
+            application,
+            interface="asgi3",
+            http="httptools" if protocol is None else cast(type[asyncio.Protocol], protocol),
+            ws="none",
+            proxy_headers=False,
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            headers=list(headers),
+            backlog=_BACKLOG,
+            timeout_keep_alive=math.ceil(idle_timeout_seconds),
+        )
         self._server = uvicorn.Server(config)
         self._tls = tls
         self._socket: socket.socket | None = None

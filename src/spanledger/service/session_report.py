@@ -12,15 +12,12 @@ from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge
 from spanledger.core.semconv import ACTIVITY, METRICS, Metric, Quantity
 from spanledger.core.tally import TallyKey
-from spanledger.core.times import NANO_PER_SECOND, shown_time
+from spanledger.core.times import FOREVER_UNIX_NANO, NANO_PER_MILLISECOND, NANO_PER_SECOND, shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Basis, Evidence, Signal, Tokens, UsageRecord
 from spanledger.core.verdict import Verdict
 from spanledger.ledger.ledger import Ledger
 
 Json = dict[str, object]
-
-_FOREVER = 2**63 - 1
-_NANO_PER_MILLISECOND = 10**6
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class SessionCall:
     @property
     def start_unix_nano(self) -> int:
         """When the call began."""
-        return self.charge.occurred_unix_nano - self.duration_milliseconds * _NANO_PER_MILLISECOND
+        return self.charge.occurred_unix_nano - self.duration_milliseconds * NANO_PER_MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +184,7 @@ class SessionReport:
 def report_session(ledger: Ledger, session_id: str) -> SessionReport | None:
     """Sum up a session; None when the ledger has nothing of it."""
     senders, residuals = ledger.residuals.of_session(session_id)
-    sightings = [s for several in ledger.evidence.of_senders(senders, 0, _FOREVER).values() for s in several]
+    sightings = [s for several in ledger.evidence.of_senders(senders, 0, FOREVER_UNIX_NANO).values() for s in several]
     durations = _durations(sighting.record for sighting in sightings)
     latest = ledger.postings.latest({*residuals, *durations})
     tallies = ledger.tallies.of_senders(senders)
@@ -196,7 +193,7 @@ def report_session(ledger: Ledger, session_id: str) -> SessionReport | None:
     )
     if not calls and not tallies:
         return None
-    points = increments(ledger.control.of_senders(senders, 0, _FOREVER), ledger.began_unix_nano)
+    points = increments(ledger.control.of_senders(senders, 0, FOREVER_UNIX_NANO), ledger.began_unix_nano)
     return SessionReport(
         session_id=session_id,
         calls=calls,
