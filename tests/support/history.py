@@ -56,6 +56,15 @@ RATES = {
     "claude-haiku-5-5": (100_000, 500_000, 10_000, 125_000, 200_000),
     "claude-sonnet-5": (2_000_000, 10_000_000, 200_000, 2_500_000, 4_000_000),
 }
+# What client 2.1.197 takes instead (measured): a newer model for the last one of its family that it knows, and Sonnet 5
+# at a price that was withdrawn.
+OLD_CLIENT = "2.1.197"
+OLD_CLIENT_RATES = {
+    "claude-opus-5-5": (5_000_000, 25_000_000, 500_000, 6_250_000, 10_000_000),
+    "claude-sonnet-5-5": (3_000_000, 15_000_000, 300_000, 3_750_000, 6_000_000),
+    "claude-haiku-5-5": (1_000_000, 5_000_000, 100_000, 1_250_000, 2_000_000),
+    "claude-sonnet-5": (3_000_000, 15_000_000, 300_000, 3_750_000, 6_000_000),
+}
 UNKNOWN_MODEL = "claude-next-9"
 CLASSIFIER = "claude-sonnet-5"
 HOLIDAY = 20
@@ -107,6 +116,7 @@ class _Call:
     query_class: str
     more: Mapping[str, str]
     tokens: tuple[int, int, int, int, int]
+    client_rates: Mapping[str, tuple[int, int, int, int, int]]
 
     @property
     def cost(self) -> int | None:
@@ -116,7 +126,7 @@ class _Call:
     @property
     def client_cost(self) -> int:
         """What the client says: it takes a model that it does not know for opus."""
-        rates = RATES.get(self.model, RATES["claude-opus-5-5"])
+        rates = self.client_rates.get(self.model, self.client_rates["claude-opus-5-5"])
         return sum(n * rate for n, rate in zip(self.tokens, rates, strict=True))
 
 
@@ -158,7 +168,7 @@ class _Developer:
         self.level = self.draw.lognormvariate(0, 0.6)
         self.model = self.draw.choices(("claude-opus-5-5", "claude-sonnet-5-5"), (0.6, 0.4))[0]
         self.has_traces = number % 3 == 0
-        self.version = "2.1.197" if number % 7 == 3 else "2.1.330"
+        self.version = OLD_CLIENT if number % 7 == 3 else "2.1.330"
         self.user, self.basis, self.sender = _identity(number)
         self.calls = 0
         self.sessions = 0
@@ -197,7 +207,9 @@ class _Developer:
         long = writes if draw.random() < 0.2 and self.version == "2.1.330" else 0
         fresh, out, read = (draw.randint(*bounds) * size for bounds in ((1, 2_000), (20, 2_500), (0, 60_000)))
         tokens = (fresh, out, read, writes - long, long)
-        call = _Call(self.calls, ended // 10**6 * 10**6, model or self.model, source, query_class, more, tokens)
+        client_rates = OLD_CLIENT_RATES if self.version == OLD_CLIENT else RATES
+        ended = ended // 10**6 * 10**6
+        call = _Call(self.calls, ended, model or self.model, source, query_class, more, tokens, client_rates)
         self.history.served.append(
             Served(
                 call.ended,
