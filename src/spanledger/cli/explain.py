@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 from rich.table import Table
 
 from spanledger.cli.instants import ShownZoneOption, zone_named
-from spanledger.cli.ledgers import ask, not_found
+from spanledger.cli.ledgers import ask, tell
 from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
 from spanledger.cli.tables import shown_user, shown_words, table_console, titled_table
 from spanledger.config.settings import load_settings
@@ -56,12 +55,7 @@ def explain(
     prices = load_prices(settings)
     policy = policy_of(settings, prices)
     found = ask(ledger or settings.ledger.path, lambda opened: explain_call(opened, prices, policy, request_id))
-    if found is None:
-        not_found(f"no call {request_id!r} in the ledger")
-    elif as_json:
-        typer.echo(json.dumps(found.as_json(zone), indent=2))
-    else:
-        _print(found, zone)
+    tell(found, f"no call {request_id!r} in the ledger", zone, _print, as_json=as_json)
 
 
 def _print(found: Explanation, zone: tzinfo) -> None:

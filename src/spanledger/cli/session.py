@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 from rich.table import Table
 
 from spanledger.cli.instants import ShownZoneOption, zone_named
-from spanledger.cli.ledgers import ask, not_found
+from spanledger.cli.ledgers import ask, tell
 from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
 from spanledger.cli.tables import (
     add_cost_columns,
@@ -49,12 +48,7 @@ def session(
     """
     settings, zone = load_settings(config, offline_environment(), {}), zone_named(timezone)
     found = ask(ledger or settings.ledger.path, lambda opened: report_session(opened, session_id))
-    if found is None:
-        not_found(f"nothing of session {session_id!r} in the ledger")
-    elif as_json:
-        typer.echo(json.dumps(found.as_json(zone), indent=2))
-    else:
-        _print(found, zone)
+    tell(found, f"nothing of session {session_id!r} in the ledger", zone, _print, as_json=as_json)
 
 
 def _print(found: SessionReport, zone: tzinfo) -> None:

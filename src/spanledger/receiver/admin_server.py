@@ -9,7 +9,6 @@ from typing import Protocol
 
 import orjson
 
-from spanledger.core.errors import ConfigError
 from spanledger.receiver.listener import Listener, Message, Receive, Send
 
 LOGGER = logging.getLogger("spanledger.admin")
@@ -53,11 +52,7 @@ class AdminServer:
         Raises:
             ConfigError: the address cannot be listened on.
         """
-        try:
-            return await self._listener.start(self._endpoint)
-        except OSError as error:
-            problem = f"admin.endpoint {self._endpoint}: cannot be listened on ({error}); choose another, or null"
-            raise ConfigError([problem]) from None
+        return await self._listener.start(self._endpoint, setting="admin.endpoint", advice=", or null")
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more questions."""

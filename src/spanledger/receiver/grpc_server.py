@@ -10,13 +10,14 @@ import grpc
 
 from spanledger.config.receivers import Receiver
 from spanledger.core.delivery import Consumer, Delivery, Encoding
-from spanledger.core.errors import ConfigError, PermanentError, RetryableError
+from spanledger.core.errors import PermanentError, RetryableError
 from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.otlp.refusals import refusal_of
 from spanledger.otlp.status import error_status, response
 from spanledger.receiver.gate import Gate, Passage, internal_error
 from spanledger.receiver.inflating import GZIP_MAGIC, inflated
+from spanledger.receiver.listener import address_error
 
 LOGGER = logging.getLogger("spanledger.receiver")
 
@@ -66,7 +67,7 @@ class GrpcReceiver:
             else:
                 port = self._server.add_secure_port(self._endpoint, self._credentials)
         except RuntimeError as error:
-            raise ConfigError([_taken(self._endpoint, error)]) from None
+            raise address_error("receiver.grpc.endpoint", self._endpoint, error, " with --grpc HOST:PORT") from None
         await self._server.start()
         return f"{self._endpoint.rpartition(':')[0]}:{port}"
 
@@ -149,7 +150,3 @@ def _milliseconds(seconds: float) -> int:
 
 
 _STATUS_CODES = {int(code.value[0]): code for code in grpc.StatusCode}
-
-
-def _taken(endpoint: str, error: Exception) -> str:
-    return f"receiver.grpc.endpoint {endpoint}: cannot be listened on ({error}); choose another with --grpc HOST:PORT"

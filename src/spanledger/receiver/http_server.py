@@ -11,7 +11,7 @@ from functools import partial
 from http import HTTPStatus
 
 from spanledger.core.delivery import Consumer, Delivery, Encoding
-from spanledger.core.errors import ConfigError, PermanentError, RetryableError
+from spanledger.core.errors import PermanentError, RetryableError
 from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.otlp.refusals import refusal_of
@@ -72,11 +72,9 @@ class HttpReceiver:
         Raises:
             ConfigError: the address cannot be listened on.
         """
-        try:
-            return await self._listener.start(self._endpoint)
-        except OSError as error:
-            problem = f"receiver.http.endpoint {self._endpoint}: cannot be listened on ({error}); choose another with"
-            raise ConfigError([f"{problem} --http HOST:PORT"]) from None
+        return await self._listener.start(
+            self._endpoint, setting="receiver.http.endpoint", advice=" with --http HOST:PORT"
+        )
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more requests and finish those under way."""

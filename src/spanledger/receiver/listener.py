@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import uvicorn
 
+from spanledger.core.errors import ConfigError
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -54,14 +56,17 @@ class Listener:
         self._socket: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
 
-    async def start(self, endpoint: str) -> str:
-        """Listen, and give the address as `host:port`.
+    async def start(self, endpoint: str, *, setting: str, advice: str) -> str:
+        """Listen, and give the address as `host:port`. `setting` is where the endpoint was set.
 
         Raises:
-            OSError: the address cannot be listened on.
+            ConfigError: see `address_error`.
         """
         host, _, port = endpoint.rpartition(":")
-        self._socket = _listen(host.strip("[]"), int(port))
+        try:
+            self._socket = _listen(host.strip("[]"), int(port))
+        except OSError as error:
+            raise address_error(setting, endpoint, error, advice) from None
         # The server's own `serve` would take over the process's signal handlers; the service has its own.
         config = self._server.config
         config.load()
@@ -79,6 +84,11 @@ class Listener:
         await self._serving
         self._server.config.timeout_graceful_shutdown = math.ceil(grace_seconds)
         await self._server.shutdown(sockets=[self._socket])
+
+
+def address_error(setting: str, endpoint: str, error: Exception, advice: str) -> ConfigError:
+    """An address that cannot be listened on: where it was set, why not, and what to do."""
+    return ConfigError([f"{setting} {endpoint}: cannot be listened on ({error}); choose another{advice}"])
 
 
 def _listen(host: str, port: int) -> socket.socket:

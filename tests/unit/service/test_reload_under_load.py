@@ -64,11 +64,11 @@ def test_reloads_under_load_lose_nothing_and_mix_no_two_books_in_a_delivery(tmp_
     assert replayed.figures.report.unpriced_requests == 0
     books: defaultdict[str, set[str]] = defaultdict(set)
     for posting in replayed.postings:
-        if posting.reason is not None:
-            continue  # a correction, later, by the prices of its own time
         # 1,000 tokens at 1 or 2 USD per million, as the book of the posting has it
         version = int(posting.charge.price.price_book.partition("list@")[2].partition("#")[0])
         assert posting.charge.cost_picousd == 1_000 * (1 + version % 2) * 10**6
+        if posting.reason is not None:
+            continue  # a correction comes later, by the prices of its own time
         books[posting.charge.identity.split("-")[1]].add(posting.charge.price.price_book)
     assert len(books) == DELIVERIES
     assert all(len(of_delivery) == 1 for of_delivery in books.values())
