@@ -93,8 +93,8 @@ def test_a_disk_that_takes_nothing_loses_nothing_and_recovers_by_itself(
     with caplog.at_level(logging.WARNING):
         asyncio.run(run())
     assert standing(tmp_path / "ledger.db").balances == reference.balances
-    # Told at each change, not at each failure: a small commit may still find room and mend the state for a moment.
-    assert 1 <= caplog.text.count(fault.advice) <= 3
+    # Told at each change, not at each failure. On a full disk a small commit may find room, and mend the state a while.
+    assert 1 <= caplog.text.count(fault.advice) <= (3 if fault is Fault.FULL else 1)
     assert caplog.text.count("the ledger is written again") == caplog.text.count(fault.advice)
 
 
