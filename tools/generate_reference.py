@@ -16,6 +16,7 @@ from spanledger.cli.main import app
 from spanledger.config.contracts import ContractFile
 from spanledger.config.price_list import PriceFile
 from spanledger.config.settings import setting_keys, variable_of
+from spanledger.core.events import EVENTS
 from spanledger.core.gauges import GAUGES
 from spanledger.core.reasons import Reason
 from spanledger.core.semconv import (
@@ -45,6 +46,7 @@ def pages() -> dict[str, str]:
         "metrics.md": _page("Metrics", _metrics()),
         "configuration.md": _page("Configuration", _configuration()),
         "refusals.md": _page("Refusals", _refusals()),
+        "logs.md": _page("Log", _logs()),
         "cli.md": _page("Command line", _command_line()),
         "compatibility.md": _page("Compatibility", _compatibility()),
         "price-list.schema.json": _schema(PriceFile, "A price list of spanledger"),
@@ -173,6 +175,20 @@ def _refusal_table(refusals: Mapping[Reason, Refusal]) -> Iterator[str]:
     for reason, how in refusals.items():
         settings = ", ".join(f"`{key}`" for key in how.setting.split(", ") if key) or "-"
         yield f"| `{reason}` | {how.http_status.value} | {how.rpc_code.name} | {settings} | {how.meaning} |"
+
+
+def _logs() -> Iterator[str]:
+    yield "What the service says on standard error, and what to do about it. `log.format: json` writes one object a"
+    yield "line, with `time` (UTC), `level`, `event`, `message` and `fields`: those in braces below, by name. Lines of"
+    yield "libraries have the library's name as their event. `exception` holds a traceback, where there is one.\n"
+    yield "Lines of an event that agree in what tells them apart are repeats: the first is written at once, the others"
+    yield "of `log.repeat_interval_seconds` as one line, the last of them, with `repeated`: how many there were.\n"
+    yield "| event | level | message | repeats agree in | what to do |"
+    yield "|---|---|---|---|---|"
+    for spec in EVENTS.values():
+        message = " ".join(spec.message.split())
+        apart = ", ".join(f"`{name}`" for name in spec.told_apart_by) or "-"
+        yield f"| `{spec.event}` | {spec.level} | {message} | {apart} | {spec.remedy} |"
 
 
 def _prometheus_name(spec: MetricSpec) -> str:

@@ -83,7 +83,7 @@ def test_a_fault_of_ours_is_told_as_one_to_try_again(caplog: pytest.LogCaptureFi
     error = export(ScriptedConsumer([KeyError("bug")]), b"x")
     assert isinstance(error, grpc.aio.AioRpcError)
     assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "internal error")
-    assert "a traces request failed" in caplog.text
+    assert "a request to opentelemetry.proto.collector.trace.v1.TraceService failed" in caplog.text
 
 
 @pytest.mark.parametrize("gzip", [False, True])

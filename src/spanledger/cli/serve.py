@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import resource
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +16,8 @@ from spanledger.cli.options import ConfigOption, ExitCode, LedgerOption, exits_o
 from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.sections import Settings
 from spanledger.config.settings import FLAGS, load_settings, require_no_loop
+from spanledger.core.events import Event, LogFormat
+from spanledger.logs import start_logs, tell
 from spanledger.service.assembly import assemble
 from spanledger.service.destinations import clients_for
 from spanledger.service.runtime import Addresses, Service
@@ -44,8 +46,7 @@ def serve(
     given = {key: value for key, value in zip(FLAGS, values, strict=True) if value is not None}
     settings = load_settings(config, os.environ, given)
     require_no_loop(settings)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("spanledger").setLevel(logging.INFO)
+    start_logs(settings.log.format, settings.log.level, settings.log.repeat_interval_seconds, sys.stderr)
     _allow_open_files(2 * settings.receiver.max_connections + _OTHER_FILES)
     while asyncio.run(_serve(settings)):
         pass
@@ -71,7 +72,7 @@ async def _serve(settings: Settings) -> bool:
     loop.add_signal_handler(signal.SIGHUP, service.price_files.ask)
     try:
         addresses = await service.start()
-        typer.echo(_ready_line(settings, addresses))
+        _tell_ready(settings, addresses)
         await _first(stopping, service.watch.damaged)
     finally:
         await service.stop()
@@ -91,6 +92,21 @@ async def _first(*events: asyncio.Event) -> None:
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()
+
+
+def _tell_ready(settings: Settings, addresses: Addresses) -> None:
+    """Say where the service listens: to who started it, or to what reads its log."""
+    if settings.log.format is LogFormat.CONSOLE:
+        typer.echo(_ready_line(settings, addresses))
+        return
+    tell(
+        Event.SERVICE_READY,
+        grpc=addresses.grpc,
+        http=addresses.http,
+        admin=addresses.admin,
+        ledger=str(settings.ledger.path),
+        sends=_shown_destinations(settings),
+    )
 
 
 def _ready_line(settings: Settings, addresses: Addresses) -> str:

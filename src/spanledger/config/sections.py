@@ -20,6 +20,7 @@ from spanledger.config.prices import Layers
 from spanledger.config.privacy import Privacy
 from spanledger.config.receivers import Receiver
 from spanledger.core.defaults import Defaults
+from spanledger.core.events import Level, LogFormat
 from spanledger.core.genai import InputTokens
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 from spanledger.core.usage import Temporality
@@ -175,6 +176,18 @@ class Admin(Section):
     )
 
 
+class Log(Section):
+    """The log, on standard error (docs/reference/logs.md)."""
+
+    format: LogFormat = Field(
+        default=LogFormat.CONSOLE, description="`console`: for people; `json`: one JSON object a line."
+    )
+    level: Level = Field(default=Level.INFO, description="The least that is written: `debug` to `error`.")
+    repeat_interval_seconds: Seconds = Field(
+        default=60.0, description="Lines alike are written once in this time, and then as one with their count; 0: all."
+    )
+
+
 class Settings(Section):
     """All settings; every one has a default."""
 
@@ -195,6 +208,7 @@ class Settings(Section):
     attributes: Attributes = Attributes()
     sdk: Sdk = Sdk()
     privacy: Privacy = Privacy()
+    log: Log = Log()
 
 
 def data_folder() -> Path:

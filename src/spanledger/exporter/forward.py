@@ -7,9 +7,11 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from spanledger.core.delivery import Payload
+from spanledger.core.events import Event
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, OtlpClient, Refused
 from spanledger.exporter.retry import Backoff
+from spanledger.logs import tell
 from spanledger.telemetry import Counter, Counters
 
 
@@ -35,6 +37,7 @@ class Forwarder:
     def __init__(
         self,
         outbox: Outbox,
+        destination: str,
         client: OtlpClient,
         backoff: Backoff,
         counters: Counters,
@@ -43,6 +46,7 @@ class Forwarder:
         max_batch_bytes: int,
     ) -> None:
         self._outbox = outbox
+        self._destination = destination
         self._client = client
         self._backoff = backoff
         self._counters = counters
@@ -88,6 +92,7 @@ class Forwarder:
                 attempt = 0
                 continue
             self._counters.add(Counter.EXPORTS_RETRIED)
+            tell(Event.DESTINATION_AWAY, destination=self._destination, signal=signal, why=deferred.reason)
             await self._pause(self._backoff.next_delay_seconds(attempt, deferred.retry_after_seconds))
             attempt += 1
 

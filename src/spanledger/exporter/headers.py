@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 from spanledger.config.fields import header_value
 from spanledger.core.errors import ConfigError
-
-LOGGER = logging.getLogger(__name__)
+from spanledger.core.events import Event
+from spanledger.logs import tell
 
 
 class Headers:
@@ -37,7 +36,7 @@ class Headers:
             try:
                 self._from_file = _read(self._file)
             except ConfigError as error:
-                LOGGER.warning("%s; keeping the headers that it held before", "; ".join(error.problems))
+                tell(Event.DESTINATION_HEADERS_REFUSED, problems="; ".join(error.problems))
         return self._fixed | self._from_file
 
 

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from spanledger.core.batch import Scalar
 from spanledger.core.deltas import Delta
+from spanledger.core.events import Event
 from spanledger.core.gauges import Reading
 from spanledger.core.semconv import METRICS
 from spanledger.core.usage import Signal, Temporality
 from spanledger.core.views import SeriesState
 from spanledger.exporter.client import Accepted, OtlpClient, Outcome
+from spanledger.logs import tell
 from spanledger.otlp.encode import GaugePoint, SeriesPoint, encode_metrics
 from spanledger.telemetry import Counter, Counters
 
@@ -63,6 +65,7 @@ class MetricsExporter:
         self,
         begin: Callable[[], Awaitable[bytes]],
         end: Callable[[Outcome], Awaitable[None]],
+        destination: str,
         client: OtlpClient,
         counters: Counters,
         *,
@@ -70,6 +73,7 @@ class MetricsExporter:
     ) -> None:
         self._begin = begin
         self._end = end
+        self._destination = destination
         self._client = client
         self._counters = counters
         self._interval_seconds = interval_seconds
@@ -101,4 +105,5 @@ class MetricsExporter:
         if isinstance(outcome, Accepted):
             return True
         self._counters.add(Counter.METRIC_EXPORTS_FAILED)
+        tell(Event.METRICS_NOT_SENT, destination=self._destination, why=outcome.reason)
         return False

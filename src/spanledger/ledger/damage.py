@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-LOGGER = logging.getLogger("spanledger.ledger")
+from spanledger.core.events import Event
+from spanledger.logs import tell
 
 _PARTS = ("", "-wal", "-shm")
 _WHOLE = "ok"
@@ -44,12 +44,7 @@ def set_aside(path: Path, at: datetime) -> Path:
         if source.exists():
             source.rename(aside.with_name(aside.name + part))
     damage_mark(path).unlink(missing_ok=True)
-    LOGGER.error(
-        "ledger %s is damaged: kept as %s, a new one is begun. What the old one held is in no total any more until a "
-        "person has saved it (sqlite3 FILE .recover)",
-        path,
-        aside,
-    )
+    tell(Event.LEDGER_SET_ASIDE, path=str(path), aside=str(aside))
     return aside
 
 

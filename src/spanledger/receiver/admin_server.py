@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 
 import orjson
 
+from spanledger.core.events import Event
+from spanledger.logs import tell
 from spanledger.receiver.listener import Listener, Message, Receive, Send
-
-LOGGER = logging.getLogger("spanledger.admin")
 
 _JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
 _METHODS = ("GET", "HEAD")
@@ -63,8 +62,8 @@ class AdminServer:
             return
         try:
             status, content_type, body = await self._answer(scope["method"], scope["path"])
-        except Exception:
-            LOGGER.exception("a question to %s could not be answered", scope["path"])
+        except Exception as error:  # noqa: BLE001 - told with its traceback
+            tell(Event.ADMIN_QUESTION_FAILED, error, path=scope["path"])
             status, content_type, body = HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"not now\n"
         headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status.value, "headers": headers})

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import secrets
 from pathlib import Path
 
 from spanledger.config.tokens import load_tokens
 from spanledger.core.errors import ConfigError, PermanentError
+from spanledger.core.events import Event
 from spanledger.core.reasons import Reason
 from spanledger.core.tenant import Tenant
-
-LOGGER = logging.getLogger("spanledger.receiver")
+from spanledger.logs import tell
 
 _Changed = tuple[int, int, int]
 
@@ -68,7 +67,7 @@ class Tokens:
         try:
             self._tenants = self._read()
         except ConfigError as error:
-            LOGGER.warning("%s; the tokens that it held before stay valid", "; ".join(error.problems))
+            tell(Event.RECEIVER_TOKENS_REFUSED, problems="; ".join(error.problems))
 
 
 def _state(file: Path) -> _Changed | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
@@ -11,15 +10,15 @@ import grpc
 from spanledger.config.receivers import Receiver
 from spanledger.core.delivery import Consumer, Delivery, Encoding
 from spanledger.core.errors import PermanentError, RetryableError
+from spanledger.core.events import Event
 from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
+from spanledger.logs import tell
 from spanledger.otlp.refusals import refusal_of
 from spanledger.otlp.status import error_status, response
 from spanledger.receiver.gate import Gate, Passage, internal_error
 from spanledger.receiver.inflating import GZIP_MAGIC, inflated
 from spanledger.receiver.listener import address_error
-
-LOGGER = logging.getLogger("spanledger.receiver")
 
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
 SERVICES = {
@@ -82,9 +81,9 @@ class GrpcReceiver:
             except (PermanentError, RetryableError) as error:
                 # Answered here and not kept: an error that its own frame keeps would keep the body too.
                 await self._refuse(context, error)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - told with its traceback
                 # A fault of ours must not make the sender drop its data: UNAVAILABLE is retried, INTERNAL is not.
-                LOGGER.exception("a %s request failed", signal)
+                tell(Event.RECEIVER_REQUEST_FAILED, error, target=SERVICES[signal])
                 await self._refuse(context, internal_error())
             raise AssertionError("abort raises")
 

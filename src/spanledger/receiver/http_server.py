@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import ssl
 from collections.abc import Mapping
@@ -12,16 +11,16 @@ from http import HTTPStatus
 
 from spanledger.core.delivery import Consumer, Delivery, Encoding
 from spanledger.core.errors import PermanentError, RetryableError
+from spanledger.core.events import Event
 from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
+from spanledger.logs import tell
 from spanledger.otlp.refusals import refusal_of
 from spanledger.otlp.status import error_status, response
 from spanledger.receiver.gate import Gate, Passage, internal_error
 from spanledger.receiver.http_protocol import GuardedProtocol
 from spanledger.receiver.inflating import Inflater
 from spanledger.receiver.listener import Listener, Message, Receive, Send
-
-LOGGER = logging.getLogger("spanledger.receiver")
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -104,9 +103,9 @@ class HttpReceiver:
             return self._refused(error, encoding)
         except _DisconnectedError:
             raise
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - told with its traceback
             # A fault of ours must not make the sender drop its data: 503 is retried, 500 is not.
-            LOGGER.exception("a request to %s failed", scope["path"])
+            tell(Event.RECEIVER_REQUEST_FAILED, error, target=scope["path"])
             return self._refused(internal_error(), encoding)
         return _Answer(HTTPStatus.OK, encoding, response(signal, receipt, encoding))
 

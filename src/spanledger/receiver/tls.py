@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ import grpc
 
 from spanledger.config.receivers import ReceiverTls
 from spanledger.core.errors import ConfigError
-
-LOGGER = logging.getLogger("spanledger.receiver")
+from spanledger.core.events import Event
+from spanledger.logs import tell
 
 _State = tuple[tuple[int, int, int] | None, ...]
 
@@ -71,7 +70,7 @@ class ServerTls:
             try:
                 self._loaded = self._load()
             except ConfigError as error:
-                LOGGER.warning("%s; the certificates read before stay in use", "; ".join(error.problems))
+                tell(Event.RECEIVER_CERTIFICATES_REFUSED, problems="; ".join(error.problems))
         return self._loaded
 
     def _load(self) -> _Loaded:

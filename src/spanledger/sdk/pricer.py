@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Mapping
@@ -16,17 +15,17 @@ from spanledger.config.sections import Settings
 from spanledger.config.settings import ENVIRONMENT_PREFIX, load_settings
 from spanledger.core.batch import Batch, LogData, Scalar, SpanData
 from spanledger.core.enrichment import attributes_for
+from spanledger.core.events import Event
 from spanledger.core.genai import GenAiUsage
 from spanledger.core.metering import Meter, Metered
 from spanledger.core.posting import Charge, Status
 from spanledger.core.settling import Policy, Prices, Sighting, charge_for
 from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Evidence, Signal, UsageRecord
+from spanledger.logs import tell
 from spanledger.sdk.calls import Sight
 from spanledger.sdk.records import Candidate
 from spanledger.sdk.totals import Totals
-
-LOGGER = logging.getLogger("spanledger.sdk")
 
 
 @cache
@@ -96,7 +95,7 @@ class Pricer:
     def _tell(self, metered: Metered) -> None:
         self._totals.drop(problem.reason for problem in metered.problems)
         for problem in metered.problems:
-            LOGGER.warning("a model call has no price, its usage cannot be read: %s", problem.detail)
+            tell(Event.PLUG_IN_USAGE_UNREADABLE, detail=problem.detail)
 
 
 def _status(status: Status, usage: GenAiUsage) -> Status:

@@ -5,7 +5,6 @@ It reads the ledger file through a connection of its own, so that the first look
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -17,12 +16,12 @@ from spanledger.config.budgets import budgets_of
 from spanledger.config.fields import read_zone
 from spanledger.config.sections import Settings
 from spanledger.core.budget import Budget, BudgetState, Scope, Spending, looks_back_to
+from spanledger.core.events import Event
 from spanledger.core.gauges import Gauge, Reading, reading
 from spanledger.core.money import rounded_usd
 from spanledger.core.periods import Period, date_of
 from spanledger.ledger.ledger import Ledger
-
-LOGGER = logging.getLogger("spanledger")
+from spanledger.logs import tell
 
 EVERYBODY = "all"
 """Owner of a budget of the organisation, in gauges and tables."""
@@ -74,7 +73,7 @@ class BudgetWatch:
             self.refresh(now_unix_nano)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from reading, receiving and exporting go on
             if not self._is_failing:
-                LOGGER.warning("budgets cannot be looked at, their figures stand still: %s", error)
+                tell(Event.BUDGETS_STAND_STILL, detail=str(error))
             self._is_failing = True
         else:
             self._is_failing = False
@@ -154,7 +153,7 @@ class BudgetWatch:
             known = self._told.get(key, 0)
             level = max(known, state.level_percent or 0)
             if level > known:
-                LOGGER.warning("%s", _warning(state))
+                _tell_of(state)
             if level:
                 told[key] = level
         self._told = told
@@ -163,14 +162,22 @@ class BudgetWatch:
         return Spending(self.zone, {budget.scope for budget in self.budgets}, self._labels)
 
 
-def _warning(state: BudgetState) -> str:
+def _tell_of(state: BudgetState) -> None:
     budget, unpriced = state.budget, ""
     if state.unpriced_requests:
         unpriced = f"; {state.unpriced_requests} requests have no price and are not in it"
-    return (
-        f"budget {budget.name} ({budget.scope} {owner_name(state)}, {budget.cycle} from {state.period.first}) reached "
-        f"{state.level_percent} %: ${rounded_usd(state.spent_picousd)} of ${rounded_usd(budget.limit_picousd)} spent, "
-        f"${rounded_usd(state.forecast_picousd)} expected by its end{unpriced}"
+    tell(
+        Event.BUDGET_REACHED,
+        budget=budget.name,
+        scope=budget.scope,
+        owner=owner_name(state),
+        cycle=budget.cycle.value,
+        first_day=str(state.period.first),
+        level_percent=state.level_percent,
+        spent_usd=str(rounded_usd(state.spent_picousd)),
+        limit_usd=str(rounded_usd(budget.limit_picousd)),
+        forecast_usd=str(rounded_usd(state.forecast_picousd)),
+        unpriced=unpriced,
     )
 
 

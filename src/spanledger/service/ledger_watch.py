@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
+from spanledger.core.events import Event
 from spanledger.ledger.faults import Fault, fault_of
+from spanledger.logs import tell
 from spanledger.telemetry import Counter, Counters
-
-LOGGER = logging.getLogger("spanledger.ledger")
 
 
 class LedgerWatch:
@@ -28,12 +27,12 @@ class LedgerWatch:
         self._counters.add(Counter.COMMITS_FAILED)
         fault = fault_of(error)
         if fault is None:
-            LOGGER.error("the ledger could not be written, and nothing was acknowledged", exc_info=error)
+            tell(Event.LEDGER_COMMIT_FAILED, error)
             return
         if fault is self.fault:
             return
         self.fault = fault
-        LOGGER.error("%s (%s); until then nothing is acknowledged", fault.advice, error)
+        tell(Event.LEDGER_FAULT, fault=fault, advice=fault.advice, detail=str(error))
         if fault is Fault.CORRUPT:
             self._on_damage()
             self._loop.call_soon_threadsafe(self.damaged.set)
@@ -41,5 +40,5 @@ class LedgerWatch:
     def succeeded(self) -> None:
         """Note that something was written."""
         if self.fault is not None and self.fault is not Fault.CORRUPT:
-            LOGGER.warning("the ledger is written again")
+            tell(Event.LEDGER_RECOVERED)
             self.fault = None

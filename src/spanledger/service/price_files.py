@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from spanledger.core.errors import ConfigError
+from spanledger.core.events import Event
 from spanledger.core.settling import Prices
+from spanledger.logs import tell
 from spanledger.telemetry import Counter, Counters
-
-LOGGER = logging.getLogger("spanledger.prices")
 
 _ATTEMPTS_MAX = 3
 """How often files are read again that change while they are read."""
@@ -98,7 +97,7 @@ class PriceFiles:
             if await asyncio.to_thread(look_at, self._paths) == before:  # not two states of the files mixed
                 await self._use(prices)
                 self._tried, self.refused = before, 0
-                LOGGER.info("prices in use: %s", prices.book.id)
+                tell(Event.PRICES_IN_USE, price_book=prices.book.id)
                 return True
         return self._refuse(before, [f"{', '.join(map(str, self._paths))}: changing while they are read"])
 
@@ -106,7 +105,7 @@ class PriceFiles:
         self._tried = tried
         self.refused += 1
         self._counters.add(Counter.PRICE_LOADS_REFUSED)
-        LOGGER.error("price files refused, the old prices stay in use:\n%s", "\n".join(problems))
+        tell(Event.PRICES_REFUSED, problems="\n".join(problems))
         return False
 
 

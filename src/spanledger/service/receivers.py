@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import socket
 from contextlib import AsyncExitStack
 
 from spanledger.config.receivers import Receiver
 from spanledger.core.delivery import Consumer
+from spanledger.core.events import Event
+from spanledger.logs import tell
 from spanledger.receiver.auth import Tokens
 from spanledger.receiver.gate import Gate
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
 from spanledger.receiver.tls import ServerTls
 from spanledger.telemetry import Counters
-
-LOGGER = logging.getLogger("spanledger")
 
 _STOP_GRACE_SECONDS = 5.0
 
@@ -60,11 +59,7 @@ class Receivers:
             return
         wide = [endpoint for endpoint in (settings.grpc.endpoint, settings.http.endpoint) if not _is_local(endpoint)]
         if wide:
-            LOGGER.warning(
-                "anybody who reaches %s can send: set receiver.auth.tokens_file or receiver.tls.client_ca_file, "
-                "or listen on localhost",
-                " and ".join(wide),
-            )
+            tell(Event.RECEIVER_OPEN, endpoints=" and ".join(wide))
 
 
 def _is_local(endpoint: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from random import Random
 
 from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Payload, Receipt
+from spanledger.core.events import Event
 from spanledger.core.settling import Prices
 from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND, shown_time
 from spanledger.core.usage import Signal, Temporality
@@ -19,6 +19,7 @@ from spanledger.exporter.forward import Forwarder
 from spanledger.exporter.metrics import MetricsExporter
 from spanledger.exporter.retry import Backoff
 from spanledger.ledger.ledger import Ledger
+from spanledger.logs import tell
 from spanledger.otlp.screen import Screener
 from spanledger.receiver.admin_server import AdminServer
 from spanledger.service.admin import ServiceAdmin
@@ -35,8 +36,6 @@ from spanledger.service.self_telemetry import SelfTelemetry
 from spanledger.service.series_export import SeriesExport, resource_of
 from spanledger.service.worker import LedgerWorker
 from spanledger.telemetry import Counter, Counters
-
-LOGGER = logging.getLogger("spanledger")
 
 _ADVANCE_PAUSE_MAX_SECONDS = 1.0
 _RECOVERY_PAUSE_SECONDS = 1.0
@@ -172,7 +171,7 @@ class Service:
             await self.settle()
             await asyncio.wait_for(self.flush(), self._settings.forward.flush_timeout_seconds)
         except TimeoutError:
-            LOGGER.warning("not everything could be sent before the stop; it waits in the ledger for the next start")
+            tell(Event.SERVICE_STOPPED_EARLY)
         except Exception as error:  # noqa: BLE001 - a ledger that cannot be written must not keep us from stopping
             self.watch.failed(error)
 
@@ -200,7 +199,7 @@ class Service:
         """Say which destinations are waited for that the settings no longer name."""
         named = {destination.name for destination in self._destinations}
         for stranger in sorted(set(self._parts.ledger.outbox.destinations()) - named):
-            LOGGER.warning("payloads wait for destination %s, which is not configured any more", stranger)
+            tell(Event.DESTINATION_UNKNOWN, destination=stranger)
 
     async def _advance(self) -> None:
         """Post spans and seal payloads as their windows close."""
@@ -230,12 +229,7 @@ class Service:
         checked, after_days = prices.book.checked_unix_nano, self._settings.prices.stale_after_days
         if checked is None or time.time_ns() - checked <= after_days * NANO_PER_DAY:
             return
-        LOGGER.warning(
-            "the price list was last checked on %s, more than %g days ago: prices may have changed since; "
-            "upgrade spanledger or give a newer list (prices.updates)",
-            shown_time(checked).partition("T")[0],
-            after_days,
-        )
+        tell(Event.PRICES_STALE, checked=shown_time(checked).partition("T")[0], days=f"{after_days:g}")
 
     async def _watch_budgets(self) -> None:
         """Look at the budgets often enough that a level is told of well within a minute."""
@@ -269,6 +263,7 @@ class Service:
         forward = self._settings.forward
         return Forwarder(
             _LedgerOutbox(self._worker, self._parts.ledger, to.name),
+            to.name,
             to.client,
             Backoff(forward.retry.initial_delay_seconds, forward.retry.max_delay_seconds, Random()),  # noqa: S311
             self.counters,
@@ -297,7 +292,7 @@ class Service:
             await self._worker.run(lambda: self._series_export.end(to.name, outcome))
 
         return MetricsExporter(
-            begin, end, to.client, self.counters, interval_seconds=self._settings.metrics.interval_seconds
+            begin, end, to.name, to.client, self.counters, interval_seconds=self._settings.metrics.interval_seconds
         )
 
 
@@ -324,10 +319,5 @@ class _LedgerOutbox:
             with self._ledger.transaction():
                 self._ledger.outbox.set_aside(self._destination, payloads, why)
 
-        LOGGER.error(
-            "destination %s refused %d payload(s) for good; kept in the ledger: %s",
-            self._destination,
-            len(payloads),
-            why,
-        )
+        tell(Event.DESTINATION_REFUSED, destination=self._destination, payloads=len(payloads), why=why)
         await self._worker.run(work)

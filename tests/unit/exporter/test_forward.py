@@ -79,7 +79,7 @@ def drain(outbox: MemoryOutbox, client: ScriptedClient, *, max_batch_bytes: int 
     counters = Counters()
 
     async def run() -> None:
-        forwarder = Forwarder(outbox, client, INSTANT, counters, max_batch_bytes=max_batch_bytes)
+        forwarder = Forwarder(outbox, "default", client, INSTANT, counters, max_batch_bytes=max_batch_bytes)
         running = asyncio.create_task(forwarder.run())
         await asyncio.wait_for(outbox.empty.wait(), TIMEOUT_SECONDS)
         forwarder.stop()
@@ -142,7 +142,7 @@ def test_a_signal_that_is_stuck_holds_no_other_up_and_its_pause_is_not_sat_out()
     async def run() -> None:
         outbox = MemoryOutbox([Payload(0, Signal.TRACES, b"a"), Payload(9, Signal.LOGS, b"b")])
         client = TracesStuckClient()
-        forwarder = Forwarder(outbox, client, INSTANT, Counters(), max_batch_bytes=10)
+        forwarder = Forwarder(outbox, "default", client, INSTANT, Counters(), max_batch_bytes=10)
         running = asyncio.create_task(forwarder.run())
         await asyncio.wait_for(client.arrived.wait(), TIMEOUT_SECONDS)
         forwarder.stop()
@@ -156,7 +156,7 @@ def test_flush_tries_each_batch_once_and_leaves_what_is_deferred() -> None:
     async def run() -> None:
         outbox = MemoryOutbox(payloads(b"a", b"b"))
         client = ScriptedClient([Accepted(), Deferred("away")])
-        await Forwarder(outbox, client, INSTANT, Counters(), max_batch_bytes=1).flush()
+        await Forwarder(outbox, "default", client, INSTANT, Counters(), max_batch_bytes=1).flush()
         assert [body for _, body in client.sent] == [b"a", b"b"]
         assert [payload.id for payload in outbox.waiting] == [1]
 
@@ -195,7 +195,7 @@ def test_every_export_tells_its_outcome(answers: list[Outcome], told: list[Outco
         ended.append(outcome)
 
     async def run() -> None:
-        exporter = MetricsExporter(begin, end, ScriptedClient(answers), counters, interval_seconds=60)
+        exporter = MetricsExporter(begin, end, "default", ScriptedClient(answers), counters, interval_seconds=60)
         await exporter.flush()
 
     asyncio.run(run())

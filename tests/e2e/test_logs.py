@@ -1,0 +1,45 @@
+"""The log of a real service as JSON: every line of it, and a destination that is away told once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from pathlib import Path
+
+from support.processes import COMMAND, service_environment
+
+NOWHERE = "http://127.0.0.1:9"
+ENVIRON = {
+    "SPANLEDGER_LOG__FORMAT": "json",
+    "SPANLEDGER_EXPORTER__ENDPOINT": NOWHERE,
+    "SPANLEDGER_METRICS__INTERVAL_SECONDS": "0.05",
+    "SPANLEDGER_FORWARD__FLUSH_TIMEOUT_SECONDS": "1",
+}
+
+
+def test_every_line_is_json_and_repeats_are_folded(tmp_path: Path) -> None:
+    async def run() -> list[dict[str, object]]:
+        process = await asyncio.create_subprocess_exec(
+            *(COMMAND, "serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"),
+            *("--ledger", str(tmp_path / "ledger.db")),
+            env=service_environment() | ENVIRON,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        lines = [await asyncio.wait_for(process.stderr.readline(), 30) for _ in range(2)]
+        process.terminate()
+        out, rest = await process.communicate()
+        assert (process.returncode, out) == (os.EX_OK, b"")
+        return [json.loads(line) for line in [*lines, *rest.splitlines()]]
+
+    ready, away, *rest = asyncio.run(run())
+    assert (ready["event"], ready["level"]) == ("service.ready", "info")
+    listening = r"listening: OTLP gRPC on 127\.0\.0\.1:\d+, HTTP on .*; to http://127\.0\.0\.1:9"
+    assert re.fullmatch(listening, str(ready["message"]))
+    assert away["event"] == "metrics.not_sent"
+    assert away["fields"]["destination"] == "default"  # type: ignore[index]
+    # The flush at the stop fails alike: one line with a count.
+    assert [(line["event"], "repeated" in line) for line in rest] == [("metrics.not_sent", True)]
