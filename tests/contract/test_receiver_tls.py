@@ -12,18 +12,21 @@ from pathlib import Path
 
 import pytest
 import trustme
+from google.rpc.status_pb2 import Status
 
+from contract.conversations import TLS_HELLO
 from spanledger.config.receivers import Grpc, Http, Receiver, ReceiverTls
 from spanledger.core.errors import ConfigError
+from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Tls
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
 from spanledger.receiver.tls import ServerTls
 from spanledger.service.receivers import Receivers
-from spanledger.telemetry import Counters
+from spanledger.telemetry import Counter, Counters
 from support.consumers import ScriptedConsumer
-from support.hostile import connect
+from support.hostile import MIB, NO_ANSWER, connect, converse, head
 
 BODY = b"\x0a\x00"
 CLIENTS = pytest.mark.parametrize("client", [GrpcClient, HttpClient])
@@ -71,11 +74,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 @asynccontextmanager
-async def listening(tls: ReceiverTls) -> AsyncIterator[dict[type, str]]:
+async def listening(tls: ReceiverTls, counters: Counters | None = None) -> AsyncIterator[dict[type, str]]:
     """Both receivers over TLS; gives the address of each by its client."""
     here = {"endpoint": "localhost:0"}
     settings = Receiver(grpc=Grpc(**here), http=Http(**here), tls=tls)
-    receivers = Receivers(settings, ScriptedConsumer(), Counters())
+    receivers = Receivers(settings, ScriptedConsumer(), counters or Counters())
     grpc_address, http_address = await receivers.start()
     try:
         yield {GrpcClient: grpc_address, HttpClient: http_address}
@@ -146,7 +149,7 @@ def test_a_broken_renewal_is_told_and_the_old_certificate_stays(
     assert "server.pem" in told[0]
 
 
-def test_old_tls_and_plain_text_are_refused(files: Files) -> None:
+def test_old_tls_is_refused(files: Files) -> None:
     def talk(address: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -155,14 +158,58 @@ def test_old_tls_and_plain_text_are_refused(files: Files) -> None:
         old.load_verify_locations(files.folder / "ca.pem")
         with connect(address) as connection, pytest.raises((ssl.SSLError, ConnectionResetError)):
             old.wrap_socket(connection, server_hostname="localhost")
+
+    async def run() -> None:
+        async with listening(files.server()) as addresses:
+            for address in addresses.values():
+                await asyncio.to_thread(talk, address)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_plain_http_on_a_tls_port_is_told_so_and_counted(files: Files, mutual: bool) -> None:
+    request = head("/v1/traces", len(BODY), "content-type: application/x-protobuf") + BODY
+
+    def talk(address: str) -> None:
+        (answer,) = converse(address, [request])
+        assert answer.status == 400
+        assert answer.headers["connection"] == "close"
+        assert Status.FromString(answer.body).message == "this port speaks TLS: send to https://, not http://"
+        (large,) = converse(address, [head("/v1/traces", 20 * MIB), bytes(20 * MIB)])
+        assert large.status in (400, NO_ANSWER.status)  # closed while it still sends
+
+    async def run() -> None:
+        counters = Counters()
+        async with listening(files.server(mutual=mutual), counters) as addresses:
+            await asyncio.to_thread(talk, addresses[HttpClient])
+            assert counters.by_reason(Counter.REFUSED) == {Reason.WRONG_SCHEME: 2}
+            assert await export(HttpClient, addresses, files.client(own=mutual)) == Accepted()
+
+    asyncio.run(run())
+
+
+def test_tls_on_a_plain_http_port_is_told_so_and_counted() -> None:
+    async def run() -> None:
+        counters = Counters()
+        async with listening(ReceiverTls(), counters) as addresses:
+            (answer,) = await asyncio.to_thread(converse, addresses[HttpClient], [TLS_HELLO])
+        assert answer.status == 400
+        assert Status.FromString(answer.body).message == "this port is plain HTTP: send to http://, not https://"
+        assert counters.by_reason(Counter.REFUSED) == {Reason.WRONG_SCHEME: 1}
+
+    asyncio.run(run())
+
+
+def test_plain_text_on_the_grpc_port_is_closed(files: Files) -> None:
+    def talk(address: str) -> None:
         with connect(address) as connection:
             connection.sendall(b"POST /v1/traces HTTP/1.1\r\n\r\n")
             assert not connection.recv(1_000).startswith(b"HTTP/")
 
     async def run() -> None:
         async with listening(files.server()) as addresses:
-            for address in addresses.values():
-                await asyncio.to_thread(talk, address)
+            await asyncio.to_thread(talk, addresses[GrpcClient])
 
     asyncio.run(run())
 

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     UNSUPPORTED_CONTENT_TYPE = "unsupported_content_type"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     BAD_HTTP = "bad_http"
+    WRONG_SCHEME = "wrong_scheme"
     HEADERS_TOO_LARGE = "headers_too_large"
     BODY_TOO_LARGE = "body_too_large"
     INFLATED_TOO_LARGE = "inflated_too_large"

@@ -65,6 +65,7 @@ REQUEST_REFUSALS: dict[Reason, Refusal] = {
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, RpcCode.INVALID_ARGUMENT, "a compression other than gzip and deflate"
     ),
     Reason.BAD_HTTP: _shape("not HTTP/1.1"),
+    Reason.WRONG_SCHEME: _shape("http:// to a port of https://, or the reverse; answered over HTTP alone"),
     Reason.HEADERS_TOO_LARGE: Refusal(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         RpcCode.RESOURCE_EXHAUSTED,

@@ -15,6 +15,9 @@ from spanledger.otlp.refusals import refusal_of
 from spanledger.otlp.status import error_status
 from spanledger.receiver.gate import Gate
 
+_TLS_HANDSHAKE = b"\x16\x03"
+"""How a TLS connection begins: a record of a handshake, of any version."""
+
 
 class GuardedProtocol(HttpToolsProtocol):
     """One connection. It is always in one of three states, and two of them end by themselves.
@@ -36,6 +39,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._gate = gate
         self._deadline: asyncio.TimerHandle | None = None
+        self._begins_tls = False
         self._in_head = False
         self._in_message = False
         self._head_bytes = 0
@@ -55,6 +59,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; a request line with headers that does not end is refused."""
+        self._begins_tls = data.startswith(_TLS_HANDSHAKE)
         super().data_received(data)
         if not self._in_head:
             self._head_bytes = 0
@@ -91,6 +96,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What came is not HTTP: answer as OTLP does."""
+        if self._begins_tls:
+            self._refuse(Reason.WRONG_SCHEME, "this port is plain HTTP: send to http://, not https://")
+            return
         self._refuse(Reason.BAD_HTTP, "this is not an HTTP/1.1 request")
 
     def _wait(self, seconds: float, reason: Reason) -> None:
@@ -111,12 +119,17 @@ class GuardedProtocol(HttpToolsProtocol):
         """Answer what never became a request, and close."""
         if self.transport.is_closing():
             return
-        self._gate.refused(reason)
-        refusal = refusal_of(reason)
-        body = error_status(refusal.rpc_code, message, retry_after_seconds=None, encoding=Encoding.PROTOBUF)
-        head = (
-            f"HTTP/1.1 {refusal.http_status.value} {refusal.http_status.phrase}\r\n"
-            f"content-type: application/x-protobuf\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(refuse_connection(self._gate, reason, message))
         self.transport.close()
+
+
+def refuse_connection(gate: Gate, reason: Reason, message: str) -> bytes:
+    """Count what never became a request, and give the answer after which its connection ends."""
+    gate.refused(reason)
+    refusal = refusal_of(reason)
+    body = error_status(refusal.rpc_code, message, retry_after_seconds=None, encoding=Encoding.PROTOBUF)
+    head = (
+        f"HTTP/1.1 {refusal.http_status.value} {refusal.http_status.phrase}\r\n"
+        f"content-type: application/x-protobuf\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body

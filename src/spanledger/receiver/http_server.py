@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +17,10 @@ from spanledger.logs import tell
 from spanledger.otlp.refusals import refusal_of
 from spanledger.otlp.status import error_status, response
 from spanledger.receiver.gate import Gate, Passage, internal_error
-from spanledger.receiver.http_protocol import GuardedProtocol
+from spanledger.receiver.http_protocol import GuardedProtocol, refuse_connection
 from spanledger.receiver.inflating import Inflater
 from spanledger.receiver.listener import Listener, Message, Receive, Send
+from spanledger.receiver.tls import ServerTls
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -50,7 +50,7 @@ class _DisconnectedError(Exception):
 class HttpReceiver:
     """An HTTP server for OTLP. Port 0 takes a free one."""
 
-    def __init__(self, consumer: Consumer, gate: Gate, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, consumer: Consumer, gate: Gate, tls: ServerTls | None = None) -> None:
         self._consumer = consumer
         self._gate = gate
         self._endpoint = gate.limits.http.endpoint
@@ -62,7 +62,7 @@ class HttpReceiver:
             idle_timeout_seconds=gate.limits.idle_timeout_seconds + 1,
             protocol=partial(GuardedProtocol, gate=gate),
             headers=[("keep-alive", keep_alive)],
-            tls=tls,
+            tls=None if tls is None else tls.context(self._refuse_plain_http),
         )
 
     async def start(self) -> str:
@@ -108,6 +108,9 @@ class HttpReceiver:
             tell(Event.RECEIVER_REQUEST_FAILED, error, target=scope["path"])
             return self._refused(internal_error(), encoding)
         return _Answer(HTTPStatus.OK, encoding, response(signal, receipt, encoding))
+
+    def _refuse_plain_http(self) -> bytes:
+        return refuse_connection(self._gate, Reason.WRONG_SCHEME, "this port speaks TLS: send to https://, not http://")
 
     def _refused(self, error: PermanentError | RetryableError, encoding: Encoding) -> _Answer:
         self._gate.refused(error.reason)

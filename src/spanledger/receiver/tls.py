@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +14,55 @@ from spanledger.core.errors import ConfigError
 from spanledger.core.events import Event
 from spanledger.logs import tell
 
+_PLAIN_HTTP = "HTTP_REQUEST"
+"""What OpenSSL says of a handshake that begins with a method of HTTP."""
+
 _State = tuple[tuple[int, int, int] | None, ...]
+
+
+class _Handshake(ssl.SSLObject):
+    """One connection's TLS. A sender that speaks plain HTTP hears so, instead of nothing."""
+
+    refuse_plain_http: Callable[[], bytes] | None = None
+    outgoing: ssl.MemoryBIO
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake; what it has to send is in `outgoing` afterwards."""
+        try:
+            super().do_handshake()
+        except ssl.SSLError as error:
+            if error.reason != _PLAIN_HTTP or self.refuse_plain_http is None:
+                raise
+            self.outgoing.write(self.refuse_plain_http())
+            # As if more had to come: so the answer is sent. Whatever comes, or the end of time, ends the connection.
+            raise ssl.SSLWantReadError from None
+
+
+class _Context(ssl.SSLContext):
+    """Makes connections that can refuse plain HTTP."""
+
+    sslobject_class = _Handshake
+    refuse_plain_http: Callable[[], bytes] | None = None
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        connection = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        if isinstance(connection, _Handshake):
+            connection.outgoing, connection.refuse_plain_http = outgoing, self.refuse_plain_http
+        return connection
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     """What the files held when they were read: for HTTP a context, for gRPC their bytes."""
 
-    context: ssl.SSLContext
+    context: _Context
     grpc: grpc.ServerCertificateConfiguration
 
 
@@ -45,9 +87,10 @@ class ServerTls:
         self._seen = self._state()
         self._loaded = self._load()
 
-    def context(self) -> ssl.SSLContext:
-        """Context for a listening socket."""
+    def context(self, refuse_plain_http: Callable[[], bytes]) -> ssl.SSLContext:
+        """Context for a listening socket of HTTP; what the function gives is sent to who speaks HTTP without TLS."""
         context = self._loaded.context
+        context.refuse_plain_http = refuse_plain_http
         context.sni_callback = self._swap
         return context
 
@@ -83,8 +126,8 @@ class ServerTls:
             self._context(), grpc.ssl_server_certificate_configuration([chain], content.get("client_ca_file"))
         )
 
-    def _context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    def _context(self) -> _Context:
+        context = _Context(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         cert, key, ca = (self._files.get(name) for name in ("cert_file", "key_file", "client_ca_file"))
         try:

@@ -40,7 +40,7 @@ class Receivers:
         tls = None if settings.tls.cert_file is None else ServerTls(settings.tls)
         gate = Gate(settings, self._counters, tokens)
         grpc = GrpcReceiver(self._consumer, gate, None if tls is None else tls.grpc_credentials())
-        http = HttpReceiver(self._consumer, gate, None if tls is None else tls.context())
+        http = HttpReceiver(self._consumer, gate, tls)
         grpc_address = await grpc.start()
         self._running.push_async_callback(grpc.stop, _STOP_GRACE_SECONDS)
         http_address = await http.start()
