@@ -107,6 +107,9 @@ def residual_charge(
     )
     explained = None if leftover.calls else _explained(leftover, replace(call, tokens=tokens), prices)
     told = explained or call
+    if told.tokens.cache_write_unspecified and replace(told, tokens=call.tokens) == call:
+        told = call  # the sum is finer than a figure that judging takes to be rounded
+    is_explained = explained is not None and not told.tokens.cache_write_unspecified
     call, assumptions = known.filled_in(told)
     quoted = quote(book, call, cost_center_of(leftover.source))
     outcome = quoted.charged
@@ -115,7 +118,7 @@ def residual_charge(
         identity=f"residual:{_digest(leftover)}",
         record_digest=_digest(leftover, *map(str, told.tokens), model),
         evidence=Evidence.METRIC,
-        status=_status(outcome, call.tokens, assumptions, is_told=explained is not None or long.is_certain),
+        status=_status(outcome, call.tokens, assumptions, is_told=is_explained or long.is_certain),
         source=leftover.source,
         account=account_of(
             served,

@@ -314,8 +314,8 @@ def _status(
         if has_bounds or (judgement is not None and judgement.is_open):
             return Status.LOWER_BOUND
         return Status.PROVISIONAL if has_doubts else Status.EXACT
-    if beside is None or has_bounds or has_doubts:
-        return Status.PROVISIONAL
+    if beside is None or beside.hints.speed is None or has_bounds or has_doubts:
+        return Status.PROVISIONAL  # a span says the speed asked for; only the sums hold the one served
     if judgement is not None:
         return Status.EXACT if judgement.explains else Status.PROVISIONAL
     told = not record.tokens.cache_write_unspecified or beside.writes_are_certain or tells_writes(assumptions)

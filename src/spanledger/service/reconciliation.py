@@ -34,6 +34,7 @@ class Reconciler:
             _touch(touched, Unreconciled(record.source, record.time_unix_nano, record.time_unix_nano))
         for point in points:
             start, end = point.start_unix_nano, point.time_unix_nano
+            start = min(start, end - 1)  # a client's clock may step back between the two
             if point.temporality is Temporality.CUMULATIVE:
                 # What it adds begins at the point before it, and what the next one adds begins here.
                 start, end = end - 1, end + 1

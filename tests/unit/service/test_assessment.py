@@ -161,3 +161,34 @@ def test_sums_of_an_unknown_region_are_a_lower_bound(tmp_path: Path) -> None:
     assert (told.cost_picousd, told.status) == (49_000 * 10**6, Status.LOWER_BOUND)
     (span,) = settled(tmp_path / "span", [vertex.span("req_1", "claude-opus-5-5", OPEN), sums])
     assert (span.cost_picousd, span.status) == (49_000 * 10**6, Status.PROVISIONAL)
+
+
+def test_sums_are_finer_than_a_figure_that_may_have_been_rounded(tmp_path: Path) -> None:
+    """Haiku 5.5 in micro-USD: 1,000 x 0.1 + 200 x 0.5 + 30,000 x 0.01 + 4,000 x 0.125 + 3,000 x 0.2 = 1,600.
+
+    Were it rounded to whole micro-USD, a few more or fewer writes for an hour would do too.
+    """
+    (charge,) = settled(tmp_path, [client.sums("claude-haiku-5-5", OPEN, 0.0016, start=START)])
+    assert (charge.tokens.cache_write_5m, charge.tokens.cache_write_1h) == (4_000, 3_000)
+    assert (charge.cost_picousd, charge.status) == (1_600 * 10**6, Status.EXACT)
+
+
+def test_a_span_alone_is_never_exact(tmp_path: Path) -> None:
+    """It says the speed asked for, also where it wrote nothing to the cache."""
+    usage = Usage(1_000, 200)
+    span = client.span("req_1", "claude-opus-5-5", usage)
+    (alone,) = settled(tmp_path / "span", [span])
+    assert (alone.cost_picousd, alone.status) == (8_000 * 10**6, Status.PROVISIONAL)
+    (told,) = settled(
+        tmp_path / "sums", [span, client.sums("claude-opus-5-5", usage, 0.016, start=START, speed="fast")]
+    )
+    assert (told.cost_picousd, told.status, told.account.speed) == (16_000 * 10**6, Status.EXACT, Speed.FAST)
+
+
+def test_sums_that_begin_after_their_end_are_charged(tmp_path: Path) -> None:
+    """A client's clock steps back; a killed process of 2.1.330 ended its last interval 3 ms before its start."""
+    with open_books(tmp_path / "ledger.db") as books:
+        books.take(client.log("req_1", "claude-opus-5-5", ROUND, at=NOW - 60 * SECOND, cost_usd=0.058)).rest()
+        backwards = client.sums("claude-opus-5-5", ROUND, 0.058, start=NOW + 3 * 10**6)
+        (residual,) = books.take(backwards).rest().residuals
+        assert residual.cost_picousd == 58_000 * 10**6
