@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from spanledger.config.sections import Settings
 from spanledger.core.delivery import Delivery, Encoding
 from spanledger.core.money import parse_usd
 from spanledger.core.semconv import Metric
@@ -20,9 +21,10 @@ from spanledger.exporter.http_client import HttpClient
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.claims import claim
 from spanledger.otlp.decode import decode
+from spanledger.service.assembly import policy_of
 from spanledger.service.runtime import Addresses
 from spanledger.service.session_report import report_session
-from support.replaying import read_folder
+from support.replaying import list_prices, read_folder
 from support.serving import running, standing
 from support.splitting import protobuf_body
 from support.truth import CAPTURES, served
@@ -98,13 +100,14 @@ def test_a_tenants_calls_are_explained_and_summed_up(tokens_file: Path, tmp_path
 
     asyncio.run(run())
     ledger = Ledger.read(tmp_path / "ledger.db")
+    policy = policy_of(Settings(), list_prices())
     try:
         sighting = next(s for s in _sightings(ledger) if s.record.source.tenant == "red")
         assert sighting.record.identity == f"red/{sighting.record.request_id}"
         assert sighting.record.source.user == "red@example.test"
         assert {s.record.source.tenant for s in ledger.evidence.named(sighting.record.identity)} == {"red"}
         assert "red" in {s.record.source.tenant for s in ledger.evidence.named(sighting.record.request_id)}
-        session = report_session(ledger, sighting.record.source.session_id)
+        session = report_session(ledger, list_prices(), policy, sighting.record.source.session_id)
     finally:
         ledger.close()
     assert session is not None

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.sections import Settings
+from spanledger.core.cost_range import CostRange, range_of_all
 from spanledger.core.delivery import Delivery, Receipt
 from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge, standing_charges
 from spanledger.core.semconv import Metric
-from spanledger.core.settling import Prices
+from spanledger.core.settling import Policy, Prices
 from spanledger.core.usage import Evidence, Signal
 from spanledger.service.assembly import policy_of
 from spanledger.service.audit import Figures, audit
@@ -83,14 +84,23 @@ class Books:
         return self.figures.metrics[metric]
 
     def explain(self, name: str) -> Explanation:
-        found = explain(self.ledger, list_prices(), policy_of(self.settings, list_prices()), name)
+        found = explain(self.ledger, list_prices(), self._policy, name)
         assert found is not None
         return found
 
     def session(self, name: str) -> SessionReport:
-        found = report_session(self.ledger, name)
+        found = report_session(self.ledger, list_prices(), self._policy, name)
         assert found is not None
         return found
+
+    @property
+    def costs(self) -> CostRange:
+        """The least and the most that all that stands may have cost."""
+        return range_of_all(self.charges, list_prices(), self._policy)
+
+    @property
+    def _policy(self) -> Policy:
+        return policy_of(self.settings, list_prices())
 
     def left(self, signal: Signal) -> list[bytes]:
         """Bodies of a signal as they leave."""

@@ -12,8 +12,9 @@ from rich.table import Table
 from spanledger.cli.instants import ShownZoneOption, zone_named
 from spanledger.cli.ledgers import ask, tell
 from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
-from spanledger.cli.tables import shown_user, shown_words, table_console, titled_table
+from spanledger.cli.tables import shown_range, shown_user, shown_words, table_console, titled_table
 from spanledger.config.settings import load_settings
+from spanledger.core.cost_range import CostRange
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Charge, Posting
 from spanledger.core.semconv import UNALLOCATED
@@ -70,7 +71,7 @@ def _print(found: Explanation, zone: tzinfo) -> None:
         console.print(f"Unpriced: {charge.price.unpriced_reason}: {charge.price.unpriced_detail}")
     else:
         console.print(_sum_table(charge))
-    for line in (*_charged(charge), *_client(found)):
+    for line in (*_charged(charge, found.costs), *_client(found)):
         console.print(line)
     if len(found.postings) > 1:
         console.print(_posting_table(found.postings, zone))
@@ -113,11 +114,13 @@ def _sum_table(charge: Charge) -> Table:
     return table
 
 
-def _charged(charge: Charge) -> list[str]:
+def _charged(charge: Charge, costs: CostRange) -> list[str]:
     account, price = charge.account, charge.price
     labels = [f"{label} {value}" for label, value in account.labels if value != UNALLOCATED]
     whom = ", ".join([shown_user(account.user), *labels])
     lines = [f"{charge.status.capitalize()}, from the {charge.evidence}, {account.basis} to {whom}"]
+    if costs.is_open and price.rates is not None:
+        lines.append(shown_range(costs).capitalize())
     if charge.source.session_id:
         lines.append(f"Session {charge.source.session_id}")
     if price.price_row:

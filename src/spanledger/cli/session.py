@@ -16,6 +16,7 @@ from spanledger.cli.tables import (
     add_cost_columns,
     cost_cells,
     shown_costs,
+    shown_range,
     shown_user,
     shown_words,
     table_console,
@@ -26,6 +27,7 @@ from spanledger.core.money import format_usd
 from spanledger.core.semconv import UNALLOCATED, Metric
 from spanledger.core.times import NANO_PER_SECOND, shown_time
 from spanledger.core.usage import Basis, Signal
+from spanledger.service.assembly import load_prices, policy_of
 from spanledger.service.session_report import GROUPINGS, Part, SessionReport, report_session
 
 _ONLY_STARTED = (
@@ -47,7 +49,9 @@ def session(
     Exit code 1 when the ledger has nothing of the session.
     """
     settings, zone = load_settings(config, offline_environment(), {}), zone_named(timezone)
-    found = ask(ledger or settings.ledger.path, lambda opened: report_session(opened, session_id))
+    prices = load_prices(settings)
+    policy = policy_of(settings, prices)
+    found = ask(ledger or settings.ledger.path, lambda opened: report_session(opened, prices, policy, session_id))
     tell(found, f"nothing of session {session_id!r} in the ledger", zone, _print, as_json=as_json)
 
 
@@ -79,6 +83,8 @@ def _facts(found: SessionReport, zone: tzinfo) -> Iterable[tuple[str, str]]:
             ", ".join(f"{label} {value}" for label, value in sorted(labels)) or "nobody: no label is said",
         )
         yield "cost", _cost(found)
+        if found.costs.is_open:
+            yield "", shown_range(found.costs)
         yield (
             "client says",
             (

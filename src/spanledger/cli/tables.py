@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from spanledger.core.cost_range import CostRange
 from spanledger.core.money import format_usd
 from spanledger.core.usage import Basis
 from spanledger.core.views import Group
@@ -45,6 +46,14 @@ def cost_cells(bases: Sequence[Basis], costs: Mapping[Basis, int]) -> list[str]:
 def shown_costs(costs: Mapping[Basis, int]) -> str:
     """Costs by basis in a sentence, each apart."""
     return ", ".join(f"${format_usd(cost)} {basis}" for basis, cost in costs.items()) or "$0"
+
+
+def shown_range(costs: CostRange) -> str:
+    """The least and the most that something may have cost, in a sentence."""
+    if costs.most_picousd is None:
+        return f"at least ${format_usd(costs.least_picousd)}; the most is not known, for a price is not"
+    least, most = format_usd(costs.least_picousd), format_usd(costs.most_picousd)
+    return f"between ${least} and ${most}, by what no signal tells"
 
 
 def table_console() -> Console:

@@ -21,8 +21,8 @@ class Status(StrEnum):
 
     EXACT = "exact"
     PROVISIONAL = "provisional"
-    """Not final: from a span alone, right but for the time to live of its cache writes, taken at the 5-minute rate; or
-    from sums of a client version that is known to count some tokens twice."""
+    """Not final: from a span alone, with its cache writes at the 5-minute rate and its speed as asked for; or from sums
+    of a client version that is known to count some tokens twice. `core.cost_range` says what it may have cost."""
     LOWER_BOUND = "lower_bound"
     """The lowest possible: cache writes without their time to live are at the 5-minute rate, an unknown region is the
     global one."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
+from spanledger.core.cost_range import CostRange, cost_range
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Charge, Posting
 from spanledger.core.rating_input import RatingInput
@@ -22,13 +23,15 @@ Json = dict[str, object]
 class Explanation:
     """A call as the ledger knows it. `charge` is what stands, None while a span still waits for its log.
 
-    `citation` is the source of the client's known error that the verdict stands on, if it stands on one.
+    `costs` is what it may have cost. `citation` is the source of the client's known error that the verdict stands on,
+    if it stands on one.
     """
 
     name: str
     sightings: tuple[Sighting, ...]
     postings: tuple[Posting, ...]
     charge: Charge | None
+    costs: CostRange
     citation: str
 
     @property
@@ -42,7 +45,7 @@ class Explanation:
         return {
             "request_id": self.name,
             "signals": [_signal(sighting, zone) for sighting in self.sightings],
-            "charge": None if charge is None else _charge(charge, zone),
+            "charge": None if charge is None else {**_charge(charge, zone), **range_json(self.costs)},
             "client_cost_usd": None if charge is None else _usd(charge.client_cost_picousd),
             "difference_usd": None if charge is None else _usd(charge.client_excess_picousd),
             "verdict": None if verdict is None else verdict.value,
@@ -61,8 +64,14 @@ def explain(ledger: Ledger, prices: Prices, policy: Policy, name: str) -> Explan
         return None
     standing = [known.charge for known in ledger.postings.latest(identities).values() if known.live]
     charge = standing[0] if standing else None
+    costs = CostRange() if charge is None else cost_range(charge, prices, policy)
     citation = "" if charge is None else _citation(prices, policy, charge, sightings)
-    return Explanation(name, tuple(sightings), postings, charge, citation)
+    return Explanation(name, tuple(sightings), postings, charge, costs, citation)
+
+
+def range_json(costs: CostRange) -> Json:
+    """The least and the most as exact decimal strings; null where there is no most."""
+    return {"least_usd": format_usd(costs.least_picousd), "most_usd": _usd(costs.most_picousd)}
 
 
 def _of_call(sightings: Sequence[Sighting], policy: Policy, name: str) -> list[Sighting]:

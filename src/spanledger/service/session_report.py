@@ -8,14 +8,17 @@ from datetime import UTC, tzinfo
 
 from spanledger.core.attribution import purpose_name
 from spanledger.core.control import increments
+from spanledger.core.cost_range import CostRange, range_of_all
 from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge
 from spanledger.core.semconv import ACTIVITY, METRICS, Metric, Quantity
+from spanledger.core.settling import Policy, Prices
 from spanledger.core.tally import TallyKey
 from spanledger.core.times import FOREVER_UNIX_NANO, NANO_PER_MILLISECOND, NANO_PER_SECOND, shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Basis, Evidence, Signal, Tokens, UsageRecord
 from spanledger.core.verdict import Verdict
 from spanledger.ledger.ledger import Ledger
+from spanledger.service.explanation import range_json
 
 Json = dict[str, object]
 
@@ -87,11 +90,13 @@ class SessionReport:
     """A session. It has no `calls` when it was only started, as `--continue` starts under an id of its own.
 
     `activity` is what the client counted of itself, by metric and label values; `told` the tokens that each signal told
-    of. `client_metric_picousd` is what `/cost` shows of the processes whose sums came.
+    of. `client_metric_picousd` is what `/cost` shows of the processes whose sums came. `costs` is what all of it
+    may have cost.
     """
 
     session_id: str
     calls: tuple[SessionCall, ...]
+    costs: CostRange
     client_metric_picousd: int
     activity: Mapping[Metric, Mapping[str, int]]
     told: Mapping[Signal, int]
@@ -161,6 +166,7 @@ class SessionReport:
             "users": self.users,
             "labels": dict(self.charges[0].account.labels) if self.calls else {},
             **self.whole.as_json(),
+            **range_json(self.costs),
             "residual_usd": _usd(self.residual.cost_picousd) or "0",
             "client_cost_usd": {
                 "log": format_usd(self.client_log_picousd),
@@ -181,7 +187,7 @@ class SessionReport:
         }
 
 
-def report_session(ledger: Ledger, session_id: str) -> SessionReport | None:
+def report_session(ledger: Ledger, prices: Prices, policy: Policy, session_id: str) -> SessionReport | None:
     """Sum up a session; None when the ledger has nothing of it."""
     senders, residuals = ledger.residuals.of_session(session_id)
     sightings = [s for several in ledger.evidence.of_senders(senders, 0, FOREVER_UNIX_NANO).values() for s in several]
@@ -197,6 +203,7 @@ def report_session(ledger: Ledger, session_id: str) -> SessionReport | None:
     return SessionReport(
         session_id=session_id,
         calls=calls,
+        costs=range_of_all((call.charge for call in calls), prices, policy),
         client_metric_picousd=sum(point.cost_picousd for point in points),
         activity=_activity(tallies),
         told=_told(tallies),
