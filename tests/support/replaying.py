@@ -83,14 +83,24 @@ def feed(parts: Parts, groups: Sequence[Sequence[Delivery]], times: Sequence[int
     now = 0
     for group, at in zip(groups, times, strict=True):
         now = max(now, at)
-        while (due := parts.pipeline.next_advance_unix_nano()) is not None and due <= now:
-            parts.pipeline.advance(due)
-        accepted = parts.pipeline.accept([prepare(delivery, parts.meter) for delivery in group], now)
-        duplicates += accepted.duplicates
+        duplicates += take(parts, group, now)
+    return rest(parts, now, duplicates)
+
+
+def take(parts: Parts, group: Sequence[Delivery], now_unix_nano: int) -> int:
+    """Accept a group of deliveries, after what fell due before; gives how many records were there already."""
+    while (due := parts.pipeline.next_advance_unix_nano()) is not None and due <= now_unix_nano:
+        parts.pipeline.advance(due)
+    prepared = [prepare(delivery, parts.meter) for delivery in group]
+    return parts.pipeline.accept(prepared, now_unix_nano).duplicates
+
+
+def rest(parts: Parts, now_unix_nano: int, duplicates: int = 0) -> Replayed:
+    """Let everything come to rest, and read what is left behind."""
     while (due := parts.pipeline.next_advance_unix_nano()) is not None:
-        now = max(now, due)
-        parts.pipeline.advance(now)
-    parts.pipeline.fold(now)
+        now_unix_nano = max(now_unix_nano, due)
+        parts.pipeline.advance(now_unix_nano)
+    parts.pipeline.fold(now_unix_nano)
     figures = audit(parts.ledger)
     postings = list(parts.ledger.postings.all())
     return Replayed(figures, duplicates, list(figures.disagreements), postings)

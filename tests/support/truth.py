@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -86,10 +86,10 @@ def capture_folders() -> list[Path]:
     return [folder.path for folder in find_folders([CAPTURES])]
 
 
-def served(folder: Path) -> Served:
-    """What the API of a capture served, and which signals tell of it."""
+def served(folder: Path, of: Collection[Signal] = tuple(Signal)) -> Served:
+    """What the API of a capture served, and what some of its signals, all by default, tell of it."""
     requests = answered(folder)
-    signals = _read(folder)
+    signals = _read(folder, of)
     recorded = signals.recorded(requests)
     rest = [request for request in requests if request not in recorded]
     found = Served(recorded, [], [])
@@ -180,12 +180,10 @@ class _Signals:
         return found
 
 
-def _read(folder: Path) -> _Signals:
+def _read(folder: Path, of: Collection[Signal]) -> _Signals:
     (capture,) = find_folders([folder])
-    batches = []
-    for path in capture.files:
-        delivery = read_body(path).delivery
-        batches.append(decode(delivery.signal, protobuf_body(delivery)))
+    deliveries = [read_body(path).delivery for path in capture.files]
+    batches = [decode(one.signal, protobuf_body(one)) for one in deliveries if one.signal in of]
     signals = _Signals()
     nameless = {signal: Counter(_nameless(batches, signal)) for signal in (Signal.LOGS, Signal.TRACES)}
     signals.nameless = nameless[Signal.LOGS] | nameless[Signal.TRACES]
