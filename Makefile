@@ -7,7 +7,7 @@ PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(H
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector compatibility lint format types imports size docs docs-check golden bench bench-rating crash fuzz ci clean
+.PHONY: help setup demo test collector test-collector compatibility lint format types imports size docs docs-check golden bench bench-rating bench-settling crash fuzz ci clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ crash: setup ## Kill the service at 50 random moments under load, and before eve
 
 bench-rating: setup ## Measure what it costs to price a call, beside genai-prices
 	@$(BIN)/python benchmarks/rating.py
+
+bench-settling: setup ## Measure what it costs to settle a call, and that memory stays flat over a simulated day
+	@$(BIN)/python benchmarks/settling.py
 
 FUZZ_SECONDS ?= 300
 fuzz: setup ## Look for bytes that break the reader, guided by coverage (atheris), for FUZZ_SECONDS

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from spanledger.core.client_prices import ClientPricing
+from spanledger.core.client_prices import ClientPricing, ClientTariff
 from spanledger.core.rating_input import RatingInput
 from spanledger.core.usage import Speed, Tokens
 
@@ -42,19 +42,35 @@ def precision_picousd(client_cost_picousd: int) -> int:
 
 def as_stated(ways: Sequence[ClientPricing], call: RatingInput, client_cost_picousd: int) -> list[Match]:
     """Ways that give the figure by the facts of the record; cache writes that it leaves open may be of any mixture."""
-    found = ((way, _told(way, call, client_cost_picousd)) for way in ways)
-    return [Match(told, way) for way, told in found if told is not None]
+    found = []
+    for way in ways:
+        tariff = way.tariff(call)
+        told = None if tariff is None else _told(tariff, call, client_cost_picousd)
+        if told is not None:
+            found.append(Match(told, way))
+    return found
 
 
 def with_changes(
     ways: Sequence[ClientPricing], call: RatingInput, number: int, client_cost_picousd: int
 ) -> list[Match]:
     """Ways that give the figure by so many other facts than the record's."""
-    return [
-        Match(told, way)
-        for way, changed in product(ways, _changed(call, number))
-        if (told := _told(way, changed, client_cost_picousd)) is not None
-    ]
+    changed = _changed(call, number)
+    found = []
+    for way, (other, has_searches) in product(ways, changed):
+        tariff = way.tariff(other)
+        if tariff is None:
+            continue
+        for searched in _searched(tariff, other, client_cost_picousd) if has_searches else (other,):
+            told = _told(tariff, searched, client_cost_picousd)
+            if told is not None:
+                found.append(Match(told, way))
+    return found
+
+
+def several(found: Sequence[Match]) -> bool:
+    """Whether matches tell different facts."""
+    return any(match.call != found[0].call for match in found[1:])
 
 
 def is_plain_mixture(told: RatingInput, stated: RatingInput) -> bool:
@@ -79,19 +95,16 @@ def with_long_writes(tokens: Tokens, long: int) -> Tokens:
     )
 
 
-def _told(way: ClientPricing, call: RatingInput, client_cost_picousd: int) -> RatingInput | None:
-    """The call with what the figure tells of its cache writes, None when a way does not reproduce the figure.
+def _told(tariff: ClientTariff, call: RatingInput, client_cost_picousd: int) -> RatingInput | None:
+    """The call with what the figure tells of its cache writes, None when a tariff does not reproduce the figure.
 
     They stay open where a rounded figure allows more than one number of writes for an hour.
     """
-    short = way.cost_picousd(call)
-    rates = way.rates(call)
-    if short is None or rates is None:
-        return None
-    precision, rest = precision_picousd(client_cost_picousd), client_cost_picousd - short
+    precision = precision_picousd(client_cost_picousd)
+    rest = client_cost_picousd - tariff.cost_picousd(call.tokens)
     writes = call.tokens.cache_write_unspecified
-    step = rates.cache_write_1h - rates.cache_write_5m
-    if not writes or step <= 0:
+    step = tariff.long_write_picousd if writes else 0
+    if step <= 0:
         return call if abs(rest) <= precision else None
     fewest, most = max(0, -((precision - rest) // step)), min(writes, (rest + precision) // step)
     if fewest > most:
@@ -99,16 +112,34 @@ def _told(way: ClientPricing, call: RatingInput, client_cost_picousd: int) -> Ra
     return call if fewest < most else replace(call, tokens=with_long_writes(call.tokens, fewest))
 
 
-def _changed(call: RatingInput, number: int) -> Iterator[RatingInput]:
-    """The call with so many facts changed that its record may not say or say wrongly, in a fixed order."""
+def _changed(call: RatingInput, number: int) -> list[tuple[RatingInput, bool]]:
+    """The call with so many facts changed that its record may not say or say wrongly, in a fixed order.
+
+    Beside each whether web searches are one of them; how many is open.
+    """
     other = Speed.STANDARD if call.speed is Speed.FAST else Speed.FAST
-    for speed, geo, searches in product((False, True), (False, True), range(SEARCHES_MAX + 1)):
-        if speed + geo + bool(searches) != number:
-            continue
-        tokens = call.tokens._replace(web_search=call.tokens.web_search + searches)
-        yield replace(
-            call,
-            speed=other if speed else call.speed,
-            inference_geo="us" if geo else call.inference_geo,
-            tokens=tokens,
-        )
+    found = []
+    for speed, geo in product((False, True), (False, True)):
+        searches = number - speed - geo
+        if searches in (0, 1):
+            changed = replace(
+                call, speed=other if speed else call.speed, inference_geo="us" if geo else call.inference_geo
+            )
+            found.append((changed, searches == 1))
+    return found
+
+
+def _searched(tariff: ClientTariff, call: RatingInput, client_cost_picousd: int) -> Iterator[RatingInput]:
+    """The call with each number of web searches by which it may cost what the client says, whatever its cache writes.
+
+    No number that does is left out, however a version's factor rounds.
+    """
+    tokens, step = call.tokens, tariff.web_search_picousd
+    margin = precision_picousd(client_cost_picousd) + SEARCHES_MAX + 1
+    rest = client_cost_picousd - tariff.cost_picousd(tokens)
+    held_by_writes = tokens.cache_write_unspecified * max(0, tariff.long_write_picousd)
+    fewest, most = 1, SEARCHES_MAX
+    if step > 0:
+        fewest, most = max(fewest, -((held_by_writes + margin - rest) // step)), min(most, (rest + margin) // step)
+    for searches in range(fewest, most + 1):
+        yield replace(call, tokens=tokens._replace(web_search=tokens.web_search + searches))

@@ -54,16 +54,16 @@ def long_writes(leftover: Leftover, prices: Prices) -> LongWrites:
 
 
 def _long_writes(leftover: Leftover, way: ClientPricing) -> LongWrites | None:
-    rates = way.rates(_asked(leftover, leftover.line.model, leftover.end_unix_nano, Tokens(), leftover.line.speed))
+    tariff = way.tariff(_asked(leftover, leftover.line.model, leftover.end_unix_nano, Tokens(), leftover.line.speed))
     short = _all_short(leftover, way)
-    if rates is None or short is None or leftover.cost_picousd is None:
+    if tariff is None or short is None or leftover.cost_picousd is None:
         return None
     open_calls = sorted(
         (call for call in leftover.calls if call.tokens.cache_write_unspecified),
         key=lambda call: (call.end_unix_nano, call.identity),
     )
     writes = leftover.counts.cache_write + sum(call.tokens.cache_write_unspecified for call in open_calls)
-    step = rates.cache_write_1h - rates.cache_write_5m
+    step = tariff.long_write_picousd
     if not step:
         return LongWrites(known=True, is_certain=True)
     long, noise = divmod(leftover.cost_picousd - short + _NOISE_PICOUSD, step)

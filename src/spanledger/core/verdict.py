@@ -12,7 +12,15 @@ from enum import StrEnum
 
 from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPrices, ClientPricing, Origin
-from spanledger.core.hypotheses import FACTS, Match, as_stated, is_plain_mixture, precision_picousd, with_changes
+from spanledger.core.hypotheses import (
+    FACTS,
+    Match,
+    as_stated,
+    is_plain_mixture,
+    precision_picousd,
+    several,
+    with_changes,
+)
 from spanledger.core.pricing import Modifier
 from spanledger.core.rating import rate
 from spanledger.core.rating_input import RatingInput
@@ -117,8 +125,8 @@ def judge(
     judgement = _judge(book, clients, client_version, served, client_cost_picousd, hints)
     if not judgement.explains or judgement.call.speed is not hints.speed:
         ways = clients.ways(book, client_version, call.model)
-        found = {match.call for match in as_stated(ways, _at_other_speed(served), client_cost_picousd)}
-        told = replace(found.pop(), speed=hints.speed) if len(found) == 1 else None
+        found = as_stated(ways, _at_other_speed(served), client_cost_picousd)
+        told = replace(found[0].call, speed=hints.speed) if found and not several(found) else None
         judgement = (
             Judgement(Verdict.UNEXPLAINED, served, is_open=True)
             if told is None
@@ -148,7 +156,7 @@ def _judge(
     if hints.asked and not book.same_model(hints.asked, call.model):
         ways = clients.ways_as(book, client_version, hints.asked)
         by_asked = as_stated(ways, call, client_cost_picousd)
-        if len({match.call for match in by_asked}) == 1:
+        if by_asked and not several(by_asked):
             return _judge_asked(book, call, by_asked[0])
         if not ways and as_stated(clients.ways_as_any(book, client_version), call, client_cost_picousd):
             return Judgement(Verdict.UNKNOWN_MODEL, call)
@@ -156,7 +164,7 @@ def _judge(
     if not found:
         return Judgement(_last_resort(book, own, call, client_cost_picousd), call)
     may_be_another = not hints.asked and as_stated(clients.ways_as_any(book, client_version), call, client_cost_picousd)
-    if len({match.call for match in found}) > 1 or may_be_another or not is_plain_mixture(found[0].call, call):
+    if several(found) or may_be_another or not is_plain_mixture(found[0].call, call):
         return Judgement(Verdict.UNEXPLAINED, call, is_open=True)
     return Judgement(Verdict.INFERRED_FACTS, found[0].call, inferred=True, citation=found[0].way.citation)
 
@@ -166,12 +174,12 @@ def tells_itself(
 ) -> bool:
     """Whether a client's figure is explained by what its record states, so that no hint can change the charge."""
     ways = clients.ways(book, client_version, call.model)
-    return len({match.call for match in as_stated(ways, call, client_cost_picousd)}) == 1
+    found = as_stated(ways, call, client_cost_picousd)
+    return bool(found) and not several(found)
 
 
 def _judge_stated(book: PriceBook, call: RatingInput, found: Sequence[Match]) -> Judgement:
-    told = {match.call for match in found}
-    if len(told) > 1:  # the ways in which a client may price tell different times to live
+    if several(found):  # the ways in which a client may price tell different times to live
         return Judgement(Verdict.UNEXPLAINED, call, is_open=True)
     match, inferred = found[0], found[0].call != call
     if match.way.origin is not Origin.LIST:
@@ -201,7 +209,7 @@ def _fewest_changes(
     """What reproduces the figure by the fewest other facts. Of several, those at the speed that the sums tell."""
     for number in FACTS:
         found = with_changes(ways, call, number, client_cost_picousd)
-        if len({match.call for match in found}) > 1 and hints.speed is not None:
+        if several(found) and hints.speed is not None:
             found = [match for match in found if match.call.speed is hints.speed] or found
         if found:
             return found
