@@ -7,7 +7,7 @@ PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(H
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector compatibility lint format types imports size docs docs-check golden bench bench-rating bench-settling crash fuzz ci clean
+.PHONY: help setup demo test collector test-collector compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash fuzz ci clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -62,6 +62,12 @@ docs: setup ## Generate docs/reference from the code
 
 docs-check: setup ## Check that docs/reference is what the code says
 	@$(BIN)/python tools/generate_reference.py --check
+
+dashboards: setup ## Build dashboards/*.json from the code
+	@$(BIN)/spanledger dashboards build dashboards
+
+dashboards-check: setup ## Check that dashboards/*.json are what the code says
+	@$(BIN)/spanledger dashboards check dashboards
 
 golden: setup ## Write the golden files anew, for review
 	@$(BIN)/python tests/golden/regenerate.py

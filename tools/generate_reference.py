@@ -18,6 +18,7 @@ from spanledger.config.price_list import PriceFile
 from spanledger.config.settings import setting_keys, variable_of
 from spanledger.core.events import EVENTS
 from spanledger.core.gauges import GAUGES
+from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.reasons import Reason
 from spanledger.core.semconv import (
     ADJUSTMENT_OF,
@@ -30,7 +31,6 @@ from spanledger.core.semconv import (
     In,
     MetricSpec,
 )
-from spanledger.exporter.prometheus_text import prometheus_name
 from spanledger.otlp.refusals import ANSWERED, CONNECTION_ENDS, RECORD_REFUSALS, REQUEST_REFUSALS, Refusal
 from spanledger.service.self_telemetry import COMMIT_DURATION, COMMIT_DURATION_MEANING
 from spanledger.telemetry import COUNTERS

@@ -19,9 +19,9 @@ import pytest
 
 from spanledger.core.gauges import GAUGES
 from spanledger.core.money import format_usd, parse_usd, picousd_of_double
+from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.semconv import METRICS, Metric
 from spanledger.core.usage import Signal
-from spanledger.exporter.prometheus_text import prometheus_name
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.encode import decode_sums
 from spanledger.service.self_telemetry import COMMIT_DURATION

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spanledger.cli import budget, prices
+from spanledger.cli import budget, dashboards, prices
 from spanledger.cli.demo import demo
 from spanledger.cli.doctor import doctor
 from spanledger.cli.explain import explain
@@ -52,6 +52,7 @@ app.command()(reprice)
 app.command()(report)
 app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")
+app.add_typer(dashboards.app, name="dashboards")
 
 
 def main() -> None:

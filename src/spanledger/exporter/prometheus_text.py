@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -14,14 +13,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from spanledger.core.batch import Scalar
+from spanledger.core.prometheus_names import prometheus_label, prometheus_name
 from spanledger.otlp.encode import scalar_of
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-
-# As Prometheus' OTLP translation has them (otlptranslator, units.go); a unit in braces adds nothing.
-_UNITS = {"s": "seconds", "ms": "milliseconds", "By": "bytes"}
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_:]")
-_NOT_IN_LABELS = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def prometheus_text(body: bytes) -> bytes:
@@ -30,21 +25,6 @@ def prometheus_text(body: bytes) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Request(request))
     return generate_latest(registry)
-
-
-def prometheus_name(name: str, unit: str, *, is_counter: bool) -> str:
-    """Name of a metric in Prometheus: `spanledger.cost` in USD, a counter, is `spanledger_cost_USD_total`."""
-    base = _NOT_IN_NAMES.sub("_", name)
-    suffix = _suffix(unit, is_counter=is_counter)
-    if suffix and not base.endswith(f"_{suffix}"):
-        base = f"{base}_{suffix}"
-    return f"{base.removesuffix('_total')}_total" if is_counter else base
-
-
-def _suffix(unit: str, *, is_counter: bool) -> str:
-    if unit == "1":
-        return "" if is_counter else "ratio"
-    return "" if unit.startswith("{") else _UNITS.get(unit, _NOT_IN_NAMES.sub("_", unit))
 
 
 class _Request(Collector):
@@ -108,7 +88,7 @@ def _value(point: NumberDataPoint) -> float:
 
 
 def _labels(attributes: Iterable[KeyValue]) -> dict[str, str]:
-    return {_NOT_IN_LABELS.sub("_", pair.key): _text(scalar_of(pair.value)) for pair in attributes}
+    return {prometheus_label(pair.key): _text(scalar_of(pair.value)) for pair in attributes}
 
 
 def _text(value: Scalar) -> str:

@@ -8,8 +8,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint
 from prometheus_client.parser import text_string_to_metric_families
 
 from spanledger.core.gauges import Gauge, reading
+from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.semconv import METRICS, OVERFLOW_LABEL, Metric
-from spanledger.exporter.prometheus_text import prometheus_name, prometheus_text
+from spanledger.exporter.prometheus_text import prometheus_text
 from spanledger.otlp.encode import GaugePoint, SeriesPoint, encode_metrics
 
 

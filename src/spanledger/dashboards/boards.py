@@ -1,0 +1,18 @@
+"""All boards: text by file name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from spanledger.dashboards.board import Board, write
+from spanledger.dashboards.overview import overview
+from spanledger.dashboards.settings import BoardSettings
+
+BUILDERS: tuple[Callable[[BoardSettings], Board], ...] = (overview,)
+"""A builder for each board, in the order in which they are read."""
+
+
+def build(settings: BoardSettings) -> dict[str, str]:
+    """Every board by the name of its file."""
+    made = (builder(settings) for builder in BUILDERS)
+    return {f"{board.key}.json": write(board, settings) for board in made}

@@ -1,0 +1,297 @@
+"""Overview: what do we spend, where does it go, and will it be within the budget?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from spanledger.config.references import load_references
+from spanledger.core.distribution import Reference
+from spanledger.core.gauges import Gauge
+from spanledger.core.money import format_usd
+from spanledger.core.semconv import UNALLOCATED, Metric
+from spanledger.dashboards import panels
+from spanledger.dashboards.board import BASIS, COST_CENTER, TEAM, Board, Placed, Row, scope_of
+from spanledger.dashboards.panels import USD, About, Ask, Panel
+from spanledger.dashboards.queries import RANGE, STEP, Queries, either, is_, or_zero, share, tagged
+from spanledger.dashboards.settings import BoardSettings
+from spanledger.dashboards.wording import BY_CALL, BY_POSTING, COUNTED, NO_COST, PRICED
+
+_CHOICES = (BASIS, COST_CENTER, TEAM)
+_DAY = "1d"
+_SECONDS_AN_HOUR = 3600
+
+
+def overview(settings: BoardSettings) -> Board:
+    """The board."""
+    queries = scope_of(settings, _CHOICES)
+    return Board(
+        "overview",
+        "Claude Code cost: overview",
+        "What Claude Code costs today, this month and by its end: against budgets, the time before, published figures.",
+        "now-7d",
+        _CHOICES,
+        (
+            Row("Today and this month", _calendar(queries)),
+            Row("In the chosen range", _range(queries)),
+            Row("Developers and what they get done", _developers(queries)),
+        ),
+    )
+
+
+def _calendar(queries: Queries) -> list[Placed]:
+    everybody = queries.without_scope("cost_center", "team")
+    budget = (is_("scope", "organization"), is_("period", "month"))
+    limit = everybody.now(Gauge.BUDGET_LIMIT, *budget, by=("budget",))
+    spent = everybody.now(Gauge.BUDGET_SPENT, *budget, by=("budget",))
+    forecast = everybody.now(Gauge.BUDGET_FORECAST, *budget, by=("budget",))
+    nobodys = (is_("cost_center", UNALLOCATED), is_("team", UNALLOCATED))
+    unallocated = share(everybody.total(Metric.COST, *nobodys), everybody.total(Metric.COST))
+    settings = queries.settings
+    no_budget = "no monthly budget of the organization"
+    whole = "Of the organization's budgets of a month with this basis, not narrowed by team or cost center."
+    return [
+        Placed(_to_date(queries, "day", "Spent today"), 4, 4),
+        Placed(_to_date(queries, "month", "Spent this month"), 4, 4),
+        Placed(
+            panels.stats(
+                About(
+                    "Forecast for the month",
+                    f"What will be spent by the end of the month: what is, and each day to come as its weekday was in "
+                    f"the last four weeks. {whole} {PRICED} {BY_CALL}",
+                    no_budget,
+                ),
+                [Ask(forecast, "{{budget}}")],
+                USD,
+            ),
+            4,
+            4,
+        ),
+        Placed(
+            panels.stats(
+                About(
+                    "Budget left this month",
+                    f"Limit less what is spent. {whole} Below 0 more is spent; nothing is blocked. {PRICED} {BY_CALL}",
+                    no_budget,
+                ),
+                [Ask(f"{limit} - {spent}", "{{budget}}")],
+                panels.USD_CHANGE,
+                (panels.Level(None, "red"), panels.Level(0, "green")),
+            ),
+            4,
+            4,
+        ),
+        Placed(
+            panels.stats(
+                About(
+                    "Allocated",
+                    "Share of the cost in the range whose senders state a cost center or a team. Of everybody, not "
+                    f"narrowed by them. {PRICED} {BY_POSTING}",
+                    NO_COST,
+                ),
+                [Ask(f"1 - {unallocated}", "allocated")],
+                panels.SHARE,
+                panels.falling(settings.coverage_bad_share, settings.coverage_low_share),
+            ),
+            4,
+            4,
+        ),
+        Placed(_budget_use(everybody), 4, 4),
+    ]
+
+
+def _to_date(queries: Queries, period: str, title: str) -> Panel:
+    about = About(
+        title, f"Since the {period} began, in the time zone of the component's calendar. {PRICED} {BY_CALL}", NO_COST
+    )
+    return panels.stats(about, [Ask(queries.now(Gauge.COST_PERIOD, is_("period", period)), period)], USD)
+
+
+def _budget_use(queries: Queries) -> Panel:
+    used = f"{queries.now(Gauge.BUDGET_SPENT, by=_BUDGET)} / ({queries.now(Gauge.BUDGET_LIMIT, by=_BUDGET)} > 0)"
+    settings = queries.settings
+    return panels.ranking(
+        About(
+            "Budgets used most",
+            "Share of each budget that is spent in its current day, week or month, of all scopes and owners with this "
+            f"basis; the five highest. {PRICED} {BY_CALL}",
+            "no budget",
+        ),
+        Ask(f"sort_desc(topk(5, {used}))", "{{budget}} {{owner}}"),
+        panels.SHARE,
+        panels.rising(settings.budget_warn_share, 1),
+    )
+
+
+_BUDGET = ("budget", "owner", "period")
+
+
+def _range(queries: Queries) -> list[Placed]:
+    settings = queries.settings
+    now, before = queries.total(Metric.COST), queries.total(Metric.COST, offset=RANGE)
+    by_model = queries.total(Metric.COST, by=("model",))
+    return [
+        Placed(
+            panels.stats(
+                About(
+                    "Spent",
+                    f"In the chosen range, and in the one of the same length before it. {PRICED} {BY_POSTING}",
+                    NO_COST,
+                ),
+                [Ask(now, "this range"), Ask(or_zero(before, now), "the one before")],
+                USD,
+            ),
+            4,
+            8,
+        ),
+        Placed(
+            panels.bars(
+                About(
+                    "Cost over time by model",
+                    f"Each bar is what was posted in its time. {PRICED} {BY_POSTING} The first bar reaches back before "
+                    "the range.",
+                    NO_COST,
+                ),
+                [Ask(queries.total(Metric.COST, by=("model",), window=STEP), "{{model}}")],
+                USD,
+                settings.bar_min_interval,
+                settings.colors,
+            ),
+            14,
+            8,
+        ),
+        Placed(
+            panels.ranking(
+                About("Cost by model", f"In the chosen range, the ten that cost most. {PRICED} {BY_POSTING}", NO_COST),
+                Ask(f"sort_desc(topk(10, {by_model}))", "{{model}}"),
+                USD,
+            ),
+            6,
+            8,
+        ),
+        *_beside(queries),
+        Placed(_by_team(queries), 16, 8),
+    ]
+
+
+def _beside(queries: Queries) -> list[Placed]:
+    now, before = queries.total(Metric.COST), queries.total(Metric.COST, offset=RANGE)
+    requests = queries.total(Metric.REQUESTS)
+    unpriced = or_zero(queries.total(Metric.UNPRICED_REQUESTS), requests)
+    return [
+        Placed(
+            panels.stats(
+                About(
+                    "Against the range before",
+                    f"What was spent, against the range of the same length before it. {PRICED} {BY_POSTING}",
+                    "nothing was spent in the range before",
+                ),
+                [Ask(f"{now} / ({before} > 0) - 1", "change")],
+                panels.CHANGE,
+            ),
+            4,
+            8,
+        ),
+        Placed(
+            panels.stats(
+                About(
+                    "Model calls",
+                    "Each once, and those of them without a price, of all bases: what these cost is in no figure. "
+                    f"{BY_POSTING}",
+                    "no calls in this range",
+                ),
+                [Ask(requests, "calls"), Ask(unpriced, "without a price")],
+                panels.WHOLE,
+            ),
+            4,
+            8,
+        ),
+    ]
+
+
+def _by_team(queries: Queries) -> Panel:
+    expression = queries.total(Metric.COST, by=("cost_center", "team"))
+    return panels.ranking(
+        About("Cost by team", f"In the chosen range, the ten that cost most. {PRICED} {BY_POSTING}", NO_COST),
+        Ask(f"sort_desc(topk(10, {expression}))", "{{cost_center}} / {{team}}"),
+        USD,
+    )
+
+
+def _developers(queries: Queries) -> list[Placed]:
+    return [
+        Placed(_a_day(queries), 16, 10),
+        Placed(_units(queries), 8, 10),
+        Placed(_active(queries), 8, 4),
+        Placed(_active_over_time(queries), 16, 8),
+    ]
+
+
+def _per_developer(queries: Queries, window: str) -> str:
+    return f"{queries.total(Metric.USER_COST, by=('user',), window=window)} > 0"
+
+
+def _a_day(queries: Queries) -> Panel:
+    cost = _per_developer(queries, STEP)
+    asks = [
+        Ask(f"quantile(0.5, {cost})", "half of the developers: up to"),
+        Ask(f"quantile(0.9, {cost})", "nine in ten: up to"),
+        *_published(load_references()),
+    ]
+    about = About(
+        "Cost of a developer on an active day",
+        "Each point is the UTC day before it, of developers who cost something on it; between two developers it is "
+        "interpolated. Dashed: what the vendor's documentation gave, at list price, with the dates of it. "
+        f"{PRICED} {BY_POSTING}",
+        "no day with usage in this range",
+    )
+    chart = panels.lines(about, asks, USD, _DAY)
+    panels.dashed(chart, "published mean.*", "text")
+    return panels.dashed(chart, "published p90.*", "orange")
+
+
+def _published(references: Iterable[Reference]) -> list[Ask]:
+    asks = []
+    for one in references:
+        dates = f"{one.since} to {one.until}" if one.until else f"since {one.since}"
+        for name, amount in (("mean", one.mean_picousd), ("p90", one.p90_picousd)):
+            asks.append(Ask(f"vector({format_usd(amount)})", f"published {name}, {dates}"))
+    return asks
+
+
+def _units(queries: Queries) -> Panel:
+    done = {
+        "session": queries.total(Metric.SESSIONS),
+        "active hour": f"{queries.total(Metric.ACTIVE_TIME)} / {_SECONDS_AN_HOUR}",
+        "1,000 lines": f"{queries.total(Metric.LINES_OF_CODE)} / 1000",
+        "commit": queries.total(Metric.COMMITS),
+        "pull request": queries.total(Metric.PULL_REQUESTS),
+    }
+    each = either(*(tagged(f"({amount})", "per", name) for name, amount in done.items()))
+    about = About(
+        "Cost per ...",
+        "Cost of this basis in the range, divided by what was done in it: sessions started, hours that developers or "
+        "the client were active, lines added or removed, commits and pull requests made by the client. "
+        f"{COUNTED} {PRICED} {BY_POSTING}",
+        "nothing was done in this range",
+    )
+    return panels.stats(
+        about, [Ask(f"{queries.total(Metric.COST)} / on () group_right () (({each}) > 0)", "{{per}}")], USD
+    )
+
+
+def _active(queries: Queries) -> Panel:
+    about = About(
+        "Active developers",
+        f"Developers who cost something in the range. {BY_POSTING}",
+        "nobody in this range",
+    )
+    return panels.stats(about, [Ask(f"count({_per_developer(queries, RANGE)})", "developers")], panels.WHOLE)
+
+
+def _active_over_time(queries: Queries) -> Panel:
+    about = About(
+        "Active developers a day",
+        f"Each point is the UTC day before it. {BY_POSTING}",
+        "nobody in this range",
+    )
+    return panels.lines(about, [Ask(f"count({_per_developer(queries, STEP)})", "developers")], panels.WHOLE, _DAY)

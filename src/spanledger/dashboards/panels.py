@@ -1,0 +1,240 @@
+"""Panels: a few kinds, each with everything set that Grafana's readers and the SDK's defaults would miss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import prometheus as prometheus_models
+from grafana_foundation_sdk.models import units
+
+from spanledger.dashboards.settings import Colors
+
+DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+"""The one that the reader chooses."""
+
+_LAST = "lastNotNull"
+_LEGEND_HEADINGS = {"sum": "Total", _LAST: "Last *"}
+_MAX_SERIES_HEIGHT = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How numbers are written; without decimals Grafana chooses. Axes and bars begin at 0 unless values are signed."""
+
+    name: str
+    decimals: int | None = None
+    is_signed: bool = False
+
+
+USD = Unit(units.Dollars, 2)
+USD_CHANGE = Unit(units.Dollars, 2, is_signed=True)
+SHARE = Unit(units.PercentUnit, 1)
+CHANGE = Unit(units.PercentUnit, 1, is_signed=True)
+COUNT = Unit(units.Short)
+WHOLE = Unit(units.Short, 0)
+SECONDS = Unit(units.Seconds, 1)
+BYTES = Unit(units.BytesIEC)
+PER_SECOND = Unit(units.CountsPerSecond)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a panel is called, what it counts and what not, and what stands there when it has no value."""
+
+    title: str
+    description: str
+    no_value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A query and the name of what it gives, with `{{label}}` in it."""
+
+    expression: str
+    legend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """From a value on, a colour; a word says the same to those who do not see it."""
+
+    at: float | None
+    color: str
+    word: str = ""
+
+
+PLAIN: tuple[Level, ...] = (Level(None, "text"),)
+"""No judgement."""
+
+
+def rising(warn: float, bad: float) -> tuple[Level, ...]:
+    """More is worse."""
+    return (Level(None, "green", "fine"), Level(warn, "orange", "look"), Level(bad, "red", "act"))
+
+
+def falling(bad: float, low: float) -> tuple[Level, ...]:
+    """Less is worse."""
+    return (Level(None, "red", "act"), Level(bad, "orange", "look"), Level(low, "green", "fine"))
+
+
+Panel = stat.Panel | bargauge.Panel | timeseries.Panel | table.Panel
+"""Any kind of panel, not numbered and placed yet."""
+
+_P = TypeVar("_P", stat.Panel, bargauge.Panel, timeseries.Panel, table.Panel)
+
+
+def stats(about: About, asks: Sequence[Ask], unit: Unit, levels: Sequence[Level] = PLAIN) -> stat.Panel:
+    """Large figures, of one instant."""
+    panel = (
+        stat.Panel()
+        .graph_mode(options.BigValueGraphMode.NONE)
+        .color_mode(options.BigValueColorMode.VALUE)
+        .text_mode(options.BigValueTextMode.AUTO)
+        .orientation(options.VizOrientation.VERTICAL)
+        .wide_layout(False)
+        .reduce_options(_last_value())
+    )
+    return _common(panel, about, asks, unit, levels, is_instant=True)
+
+
+def ranking(about: About, ask: Ask, unit: Unit, levels: Sequence[Level] | None = None) -> bargauge.Panel:
+    """Bars beside one another, the longest first: of one instant."""
+    panel = (
+        bargauge.Panel()
+        .display_mode(options.BarGaugeDisplayMode.BASIC)
+        .orientation(options.VizOrientation.HORIZONTAL)
+        .value_mode(options.BarGaugeValueMode.COLOR)
+        .show_unfilled(True)
+        .max_viz_height(_MAX_SERIES_HEIGHT)
+        .reduce_options(_last_value())
+    )
+    return _common(panel, about, [ask], unit, levels or (), is_instant=True)
+
+
+def bars(about: About, asks: Sequence[Ask], unit: Unit, min_interval: str, colors: Colors) -> timeseries.Panel:
+    """Amounts over time, stacked; no two bars count the same, so the legend's totals add up."""
+    panel = (
+        _over_time(["sum"])
+        .draw_style(options.GraphDrawStyle.BARS)
+        .fill_opacity(80)
+        .line_width(0)
+        .stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
+        .max_data_points(60)
+        .interval(min_interval)
+    )
+    return _colored(_common(panel, about, asks, unit, (), is_instant=False), colors)
+
+
+def lines(about: About, asks: Sequence[Ask], unit: Unit, interval: str, colors: Colors = ()) -> timeseries.Panel:
+    """Values over time."""
+    panel = _over_time([_LAST, "max"]).draw_style(options.GraphDrawStyle.LINE).line_width(2).interval(interval)
+    panel.show_points(options.VisibilityMode.AUTO).fill_opacity(5).span_nulls(False)
+    return _colored(_common(panel, about, asks, unit, (), is_instant=False), colors)
+
+
+def rows_table(about: About, ask: Ask, unit: Unit, columns: Mapping[str, str], value: str = "Value") -> table.Panel:
+    """A table: a row for each result, a column for each label in `columns` (label to heading), then the value."""
+    order = [*columns, "Value"]
+    panel = (
+        table.Panel()
+        .show_header(True)
+        .filterable(True)
+        .sort_by([common.TableSortByFieldState().display_name(value).desc(True)])
+        .with_transformation(
+            models.DataTransformerConfig(
+                id_val="organize",
+                options={
+                    "excludeByName": {"Time": True},
+                    "indexByName": {name: place for place, name in enumerate(order)},
+                    "renameByName": {**columns, "Value": value},
+                },
+            )
+        )
+    )
+    return _common(panel, about, [ask], unit, (), is_instant=True, is_table=True)
+
+
+def dashed(panel: timeseries.Panel, pattern: str, color: str) -> timeseries.Panel:
+    """Series whose name fits are lines of reference: dashed, thin, of one colour."""
+    return panel.override_by_regexp(
+        pattern,
+        [
+            models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color}),
+            models.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 8]}),
+            models.DynamicConfigValue("custom.lineWidth", 1),
+            models.DynamicConfigValue("custom.fillOpacity", 0),
+        ],
+    )
+
+
+def _common(
+    panel: _P,
+    about: About,
+    asks: Sequence[Ask],
+    unit: Unit,
+    levels: Sequence[Level],
+    *,
+    is_instant: bool,
+    is_table: bool = False,
+) -> _P:
+    panel.title(about.title).description(about.description).no_value(about.no_value)
+    panel.datasource(DATASOURCE).unit(unit.name)
+    if not unit.is_signed:
+        panel.min(0)
+    if unit.decimals is not None:
+        panel.decimals(unit.decimals)
+    panel.color_scheme(_color("thresholds" if levels else "palette-classic-by-name"))
+    panel.thresholds(_thresholds(levels or PLAIN))
+    for place, ask in enumerate(asks):
+        panel.with_target(_query(ask, chr(ord("A") + place), is_instant=is_instant, is_table=is_table))
+    return panel
+
+
+def _last_value() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs([_LAST]).values(False)
+
+
+def _over_time(legend: list[str]) -> timeseries.Panel:
+    """A chart with a table of its series below it, the largest first."""
+    return (
+        timeseries.Panel()
+        .legend(
+            common.VizLegendOptions()
+            .show_legend(True)
+            .display_mode(options.LegendDisplayMode.TABLE)
+            .placement(options.LegendPlacement.RIGHT)
+            .calcs(legend)
+            .sort_by(_LEGEND_HEADINGS[legend[0]])
+            .sort_desc(True)
+        )
+        .tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI).sort(options.SortOrder.DESCENDING))
+    )
+
+
+def _colored(panel: timeseries.Panel, colors: Colors) -> timeseries.Panel:
+    """Give series whose name has a key its colour, the same on every board."""
+    for name, color in colors:
+        fixed = models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
+        panel.override_by_regexp(f".*{name}.*", [fixed])
+    return panel
+
+
+def _color(mode: str) -> builders.FieldColor:
+    return builders.FieldColor().mode(models.FieldColorModeId(mode))
+
+
+def _thresholds(levels: Sequence[Level]) -> builders.ThresholdsConfig:
+    steps = [models.Threshold(level.at, level.color) for level in levels]
+    return builders.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)
+
+
+def _query(ask: Ask, name: str, *, is_instant: bool, is_table: bool) -> prometheus.Dataquery:
+    query = prometheus.Dataquery().ref_id(name).datasource(DATASOURCE).expr(ask.expression).legend_format(ask.legend)
+    query.format(prometheus_models.PromQueryFormat("table" if is_table else "time_series"))
+    return query.instant() if is_instant else query.range()

@@ -1,0 +1,179 @@
+"""PromQL over our own metrics. Names and labels are looked up in the tables of the code: others raise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from spanledger.core.gauges import GAUGES, Gauge
+from spanledger.core.prometheus_names import prometheus_name, with_suffixes
+from spanledger.core.semconv import ADJUSTMENT_OF, DEFAULT_RESOURCE_LABELS, METRICS, Metric
+from spanledger.dashboards.settings import BoardSettings, Naming
+from spanledger.telemetry import COUNTERS, Counter
+
+Name = Metric | Gauge | Counter
+
+RANGE = "$__range"
+STEP = "$__interval"
+OWNERS = frozenset(DEFAULT_RESOURCE_LABELS.values())
+_EVERYWHERE = frozenset({"job", "instance"})
+_TWIN = "twin"
+"""Label that keeps the corrections of a series apart from it, in case that they have the same labels (overflow)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One condition on a label."""
+
+    label: str
+    operator: str
+    value: str
+
+    def __str__(self) -> str:
+        """As PromQL has it."""
+        return f'{self.label}{self.operator}"{self.value}"'
+
+
+def is_(label: str, value: str) -> Match:
+    """The label has this value."""
+    return Match(label, "=", value)
+
+
+def isnt(label: str, value: str) -> Match:
+    """The label has another value."""
+    return Match(label, "!=", value)
+
+
+def chosen(variable: str) -> Match:
+    """The label has a value that is chosen in the variable of its name."""
+    return Match(variable, "=~", f"${variable}")
+
+
+def labels_of(name: Name) -> frozenset[str]:
+    """Every label that series of a metric, gauge or counter of ours can have."""
+    match name:
+        case Counter():
+            label = COUNTERS[name].label
+            return _EVERYWHERE | ({label} if label else frozenset())
+        case Gauge():
+            gauge = GAUGES[name]
+            return _EVERYWHERE | {*gauge.labels} | (OWNERS if gauge.resource_labels else frozenset())
+        case Metric():
+            spec = METRICS[name]
+            return _EVERYWHERE | {*spec.labels} | (OWNERS if spec.resource_labels else frozenset())
+
+
+def name_in(naming: Naming, name: Name) -> str:
+    """Name in the backend."""
+    match name:
+        case Counter():
+            full, unit, is_counter = COUNTERS[name].name, COUNTERS[name].unit, True
+        case Gauge():
+            full, unit, is_counter = name.value, GAUGES[name].unit, False
+        case Metric():
+            full, unit, is_counter = name.value, METRICS[name].unit, METRICS[name].monotonic
+    match naming:
+        case Naming.UNDERSCORES:
+            return prometheus_name(full, unit, is_counter=is_counter)
+        case Naming.SUFFIXES:
+            return with_suffixes(full, unit, is_counter=is_counter)
+        case Naming.VERBATIM:
+            return full
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Queries of one board. `scope` are the conditions of its variables: each for the series that have its label."""
+
+    settings: BoardSettings
+    scope: tuple[Match, ...] = ()
+
+    def without_scope(self, *labels: str) -> Queries:
+        """The same, not narrowed by some of the variables; by none of them when no label is given."""
+        kept = (match for match in self.scope if labels and match.label not in labels)
+        return Queries(self.settings, tuple(kept))
+
+    def series(self, name: Name, *where: Match) -> str:
+        """A selector.
+
+        Raises:
+            KeyError: the metric has no such label.
+        """
+        known = labels_of(name)
+        _require(known, (match.label for match in where), name)
+        scope = (match for match in self.scope if match.label in known)
+        conditions = [*self.settings.matchers, *map(str, (*scope, *where))]
+        written = name_in(self.settings.naming, name)
+        if self.settings.naming is Naming.UNDERSCORES:
+            return written + (f"{{{','.join(conditions)}}}" if conditions else "")
+        return "{" + ",".join([f'__name__="{written}"', *conditions]) + "}"
+
+    def change(self, name: Name, *where: Match, window: str = RANGE, offset: str = "") -> str:
+        """What each series rose by, with its corrections.
+
+        A total is its series and their corrections (docs/reference/metrics.md). Corrections go either way, so they are
+        a gauge to Prometheus: what they changed by is `delta`, also where the first of them came within the range, for
+        they too say 0 first. `or` puts both into one vector; `twin` keeps it from taking one for the other.
+        """
+        ending = f"[{window}]{' anchored' if self.settings.is_anchored else ''}{f' offset {offset}' if offset else ''}"
+        twin = ADJUSTMENT_OF.get(name) if isinstance(name, Metric) else None
+        rises = isinstance(name, Counter) or (isinstance(name, Metric) and METRICS[name].monotonic)
+        main = f"{'increase' if rises else 'delta'}({self.series(name, *where)}{ending})"
+        if twin is None:
+            return main
+        return f'{main} or label_replace(delta({self.series(twin, *where)}{ending}),"{_TWIN}","yes","","")'
+
+    def total(self, name: Name, *where: Match, by: Iterable[str] = (), window: str = RANGE, offset: str = "") -> str:
+        """What all series together rose by, apart by labels.
+
+        Raises:
+            KeyError: the metric has no such label.
+        """
+        by = tuple(by)
+        _require(labels_of(name), by, name)
+        return f"sum{_by(by)} ({self.change(name, *where, window=window, offset=offset)})"
+
+    def now(self, name: Gauge, *where: Match, by: Iterable[str] = (), how: str = "sum") -> str:
+        """A gauge as it is.
+
+        Raises:
+            KeyError: the gauge has no such label.
+        """
+        by = tuple(by)
+        _require(labels_of(name), by, name)
+        return f"{how}{_by(by)} ({self.series(name, *where)})"
+
+    def values_of(self, label: str, name: Name) -> str:
+        """Query of a variable: values of a label, narrowed by the variables before it."""
+        _require(labels_of(name), (label,), name)
+        return f"label_values({self.series(name)}, {label})"
+
+
+def tagged(expression: str, label: str, value: str) -> str:
+    """An expression whose result has one more label."""
+    return f'label_replace({expression},"{label}","{value}","","")'
+
+
+def either(*expressions: str) -> str:
+    """Several results in one, as long as their labels differ."""
+    return " or ".join(expressions)
+
+
+def or_zero(expression: str, while_there_is: str) -> str:
+    """0 where there is nothing of a kind, as long as there is something that it would be of."""
+    return f"({expression}) or 0 * ({while_there_is})"
+
+
+def share(part: str, whole: str) -> str:
+    """A part of a whole, from 0 to 1: 0 where the part has nothing, nothing where the whole is 0."""
+    return f"(({part}) or 0 * ({whole})) / (({whole}) > 0)"
+
+
+def _by(labels: tuple[str, ...]) -> str:
+    return f" by ({', '.join(labels)})" if labels else ""
+
+
+def _require(known: frozenset[str], labels: Iterable[str], name: Name) -> None:
+    unknown = sorted(set(labels) - known)
+    if unknown:
+        raise KeyError(f"{name} has no label {', '.join(unknown)}; it has {', '.join(sorted(known))}")

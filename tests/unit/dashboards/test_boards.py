@@ -1,0 +1,129 @@
+"""The committed boards: what the code builds, of metrics and labels that there are, with all that readers need."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from spanledger.core.gauges import GAUGES
+from spanledger.core.prometheus_names import prometheus_name
+from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS, METRICS
+from spanledger.dashboards.boards import build
+from spanledger.dashboards.settings import BACKENDS
+from spanledger.telemetry import COUNTERS
+
+FOLDER = Path(__file__).parents[3] / "dashboards"
+BOARDS = {path.name: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+
+_OWNERS = set(DEFAULT_RESOURCE_LABELS.values())
+LABELS: dict[str, set[str]] = {
+    **{
+        prometheus_name(spec.name, spec.unit, is_counter=spec.monotonic): {*spec.labels}
+        | (_OWNERS if spec.resource_labels else set())
+        for spec in METRICS.values()
+    },
+    **{
+        prometheus_name(spec.name, spec.unit, is_counter=False): {*spec.labels}
+        | (_OWNERS if spec.resource_labels else set())
+        for spec in GAUGES.values()
+    },
+    **{
+        prometheus_name(spec.name, spec.unit, is_counter=True): {spec.label} if spec.label else set()
+        for spec in COUNTERS.values()
+    },
+}
+"""Every name in Prometheus and its labels, from the tables of the code."""
+
+_SELECTOR = re.compile(r"(spanledger_\w+)(?:\{([^}]*)\})?")
+_MATCHER = re.compile(r'(\w+)(?:=~|!~|!=|=)"')
+_GROUPING = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right) \(([^)]*)\)")
+_MADE = {"twin", "per", "kind"}
+"""Labels that queries make themselves."""
+
+
+def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (panel for panel in board["panels"] if panel["type"] != "row")
+
+
+def expressions(board: dict[str, Any]) -> Iterator[str]:
+    yield from (target["expr"] for panel in panels(board) for target in panel["targets"])
+    yield from (variable["query"] for variable in board["templating"]["list"] if variable["type"] == "query")
+    yield from (one["expr"] for one in board["annotations"]["list"])
+
+
+def test_the_committed_boards_are_what_the_code_builds() -> None:
+    assert {path.name: path.read_text() for path in FOLDER.glob("*.json")} == build(BACKENDS["prometheus"])
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_metric_and_label_is_in_the_tables(name: str) -> None:
+    for expression in expressions(BOARDS[name]):
+        used = set()
+        for metric, matchers in _SELECTOR.findall(expression):
+            assert metric in LABELS, expression
+            assert set(_MATCHER.findall(matchers)) <= LABELS[metric] | {"job", "instance"}, expression
+            used |= LABELS[metric]
+        for grouping in _GROUPING.findall(expression):
+            assert {label.strip() for label in grouping.split(",")} - {""} <= used | _MADE | {"job", "instance"}, (
+                expression
+            )
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_legend_and_column_is_a_label_of_its_query(name: str) -> None:
+    for panel in panels(BOARDS[name]):
+        for target in panel["targets"]:
+            wanted = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+            grouped = {part.strip() for one in _GROUPING.findall(target["expr"]) for part in one.split(",")}
+            assert wanted <= grouped | _MADE, (panel["title"], target["expr"])
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_schema_knows_every_key(name: str) -> None:
+    board = BOARDS[name]
+    again = JSONEncoder(sort_keys=True, indent=2).encode(Dashboard.from_json(board))
+    assert json.loads(again) == board
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_counters_are_read_by_what_they_rose_by_and_corrections_with_them(name: str) -> None:
+    twins = {name for name in LABELS if "_adjustment" in name}
+    for expression in expressions(BOARDS[name]):
+        if expression.startswith("label_values"):
+            continue
+        read = re.findall(r"(\w+)\((spanledger_\w+_total)", expression)
+        assert len(read) == len(re.findall(r"spanledger_\w+_total", expression)), expression
+        for function, metric in read:
+            assert function in {"increase", "resets", "rate"}, expression
+            stem, _, rest = metric.removesuffix("_total").rpartition("_USD")
+            twin = f"{stem}_adjustment_USD" if stem else f"{rest or metric.removesuffix('_total')}_adjustment"
+            assert twin not in twins or f"delta({twin}" in expression, expression
+        assert "[$__rate_interval]" not in expression or "increase" not in expression, expression
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_panel_says_what_it_counts(name: str) -> None:
+    numbers = [panel["id"] for panel in BOARDS[name]["panels"]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    for panel in panels(BOARDS[name]):
+        defaults = panel["fieldConfig"]["defaults"]
+        assert panel["description"], panel["title"]
+        assert defaults["noValue"], panel["title"]
+        assert defaults["unit"], panel["title"]
+        if defaults["unit"] == "currencyUSD":
+            assert re.search(r"posting|time of the calls", panel["description"]), panel["title"]
+
+
+def test_backends_have_names_and_functions_of_their_own() -> None:
+    plain, verbatim = build(BACKENDS["mimir"])["overview.json"], build(BACKENDS["victoriametrics"])["overview.json"]
+    assert "anchored" not in plain + verbatim
+    assert "spanledger_cost_USD_total" in plain
+    assert "spanledger_" not in verbatim
+    assert r"{__name__=\"spanledger.cost\"," in verbatim
