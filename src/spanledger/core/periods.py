@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
+from functools import cache
 
+from spanledger.core.digest import digest_of
 from spanledger.core.times import NANO_PER_SECOND
 
 DAY = timedelta(days=1)
@@ -63,6 +65,14 @@ def midnight_unix_nano(day: date, zone: tzinfo) -> int:
 def date_of(unix_nano: int, zone: tzinfo) -> date:
     """The date of an instant in a time zone."""
     return datetime.fromtimestamp(unix_nano // NANO_PER_SECOND, tz=zone).date()
+
+
+@cache
+def calendar_of(zone: tzinfo) -> str:
+    """Name the days of a time zone by its present rules: where a midnight of 2020 to 2039 moves, the name does."""
+    first = date(2020, 1, 1).toordinal()
+    midnights = (midnight_unix_nano(date.fromordinal(day), zone) for day in range(first, date(2040, 1, 1).toordinal()))
+    return f"{zone} {digest_of(*map(str, midnights))}"
 
 
 def period_around(cycle: Cycle, day: date, zone: tzinfo) -> Period:

@@ -21,9 +21,9 @@ OTHERS = "(others)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageTotal:
-    """Sum of postings of calls of one day that share account, sender, evidence and status; taken back counts negative.
+    """Sum of postings of calls that share evidence, status and the facts asked for; taken back counts negative.
 
-    `cost_picousd` is None when unpriced. `source` is one that says nothing unless totals were asked for by sender.
+    `account` and `source` are of one of the calls. `cost_picousd` is None when unpriced.
     """
 
     day: date
@@ -38,36 +38,45 @@ class UsageTotal:
     client_cost_picousd: int
 
 
-Grouping = Callable[[UsageTotal], str]
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What a line can be by: the key that a total falls under, and the facts of its account or source that tell it."""
+
+    key_of: Callable[[UsageTotal], str]
+    facts: tuple[str, ...] = ()
+
+
+LABELS = "labels"
+"""The fact that tells every label."""
+
+SENDER_FACTS = frozenset({"session_id", "organization_id", "plan"})
+"""Facts of the source; all others are of the account."""
 
 GROUPINGS: Mapping[str, Grouping] = {
-    "user": lambda total: total.account.user,
-    "model": lambda total: total.account.model,
-    "served_model": lambda total: total.account.served_model,
-    "provider": lambda total: total.account.provider.value,
-    "query_class": lambda total: total.account.query_class.value,
-    "purpose": lambda total: purpose_name(total.account, total.evidence),
-    "query_source": lambda total: total.account.purpose.query_source or NONE,
-    "agent": lambda total: total.account.purpose.agent_name or NONE,
-    "skill": lambda total: total.account.purpose.skill_name or NONE,
-    "mcp_server": lambda total: total.account.purpose.mcp_server_name or NONE,
-    "effort": lambda total: total.account.purpose.effort or NONE,
-    "speed": lambda total: total.account.speed.value,
-    "client_version": lambda total: total.account.client_version,
-    "basis": lambda total: total.account.basis.value,
-    "status": lambda total: total.status.value,
-    "evidence": lambda total: total.evidence.value,
-    "session": lambda total: total.source.session_id or UNKNOWN,
-    "organization": lambda total: total.source.organization_id or UNKNOWN,
-    "plan": lambda total: total.source.plan or NONE,
-    "day": lambda total: total.day.isoformat(),
-    "week": lambda total: f"{total.day.isocalendar().year}-W{total.day.isocalendar().week:02d}",
-    "month": lambda total: f"{total.day:%Y-%m}",
+    "user": Grouping(lambda total: total.account.user, ("user",)),
+    "model": Grouping(lambda total: total.account.model, ("model",)),
+    "served_model": Grouping(lambda total: total.account.served_model, ("served_model",)),
+    "provider": Grouping(lambda total: total.account.provider.value, ("provider",)),
+    "query_class": Grouping(lambda total: total.account.query_class.value, ("query_class",)),
+    "purpose": Grouping(lambda total: purpose_name(total.account, total.evidence), ("query_class", "query_source")),
+    "query_source": Grouping(lambda total: total.account.purpose.query_source or NONE, ("query_source",)),
+    "agent": Grouping(lambda total: total.account.purpose.agent_name or NONE, ("agent_name",)),
+    "skill": Grouping(lambda total: total.account.purpose.skill_name or NONE, ("skill_name",)),
+    "mcp_server": Grouping(lambda total: total.account.purpose.mcp_server_name or NONE, ("mcp_server_name",)),
+    "effort": Grouping(lambda total: total.account.purpose.effort or NONE, ("effort",)),
+    "speed": Grouping(lambda total: total.account.speed.value, ("speed",)),
+    "client_version": Grouping(lambda total: total.account.client_version, ("client_version",)),
+    "basis": Grouping(lambda total: total.account.basis.value, ("basis",)),
+    "status": Grouping(lambda total: total.status.value),
+    "evidence": Grouping(lambda total: total.evidence.value),
+    "session": Grouping(lambda total: total.source.session_id or UNKNOWN, ("session_id",)),
+    "organization": Grouping(lambda total: total.source.organization_id or UNKNOWN, ("organization_id",)),
+    "plan": Grouping(lambda total: total.source.plan or NONE, ("plan",)),
+    "day": Grouping(lambda total: total.day.isoformat()),
+    "week": Grouping(lambda total: f"{total.day.isocalendar().year}-W{total.day.isocalendar().week:02d}"),
+    "month": Grouping(lambda total: f"{total.day:%Y-%m}"),
 }
 """What a report can be by, besides the labels of `metrics.resource_labels`."""
-
-OF_SENDER = frozenset({"session", "organization", "plan"})
-"""Groupings that need totals by sender."""
 
 OF_TIME = frozenset({"day", "week", "month"})
 """Groupings whose lines are in order of time."""
@@ -75,7 +84,7 @@ OF_TIME = frozenset({"day", "week", "month"})
 
 def grouping(name: str) -> Grouping:
     """What usage falls under: a fact of the call, else the label of that name."""
-    return GROUPINGS.get(name, lambda total: total.account.label(name))
+    return GROUPINGS.get(name) or Grouping(lambda total: total.account.label(name), (LABELS,))
 
 
 @dataclass(slots=True)
@@ -186,29 +195,39 @@ class _Activity:
 
 
 class UsageFold:
-    """Folds totals of a period into a report. `where` holds values that the facts of usage must have."""
+    """Folds totals of a period into a report. `where` holds values that the facts of usage must have.
+
+    Totals must tell `facts`, and the day if `is_by_day`. Those of developers' days must tell `developer_facts` and the
+    day, and are added beside: there are fewer when neither has to tell what the other does.
+    """
 
     def __init__(self, period: Period, by: Sequence[str], where: Mapping[str, str]) -> None:
         self._period = period
         self._by = tuple(by)
-        self._keys = [grouping(name) for name in by]
-        self._wanted = [(grouping(name), value) for name, value in where.items()]
+        self._keys = [grouping(name).key_of for name in by]
+        self._wanted = [(grouping(name).key_of, value) for name, value in where.items()]
         self._lines: dict[tuple[tuple[str, ...], Basis], Figures] = {}
         self._days: dict[tuple[Basis, str, date], _Activity] = {}
         self._unallocated: dict[tuple[str, Basis], int] = {}
+        conditions = {fact for name in where for fact in grouping(name).facts}
+        self.facts = frozenset({"basis", LABELS, *conditions, *(fact for name in by for fact in grouping(name).facts)})
+        self.developer_facts = frozenset({"basis", "user", *conditions})
+        self.is_by_day = not OF_TIME.isdisjoint((*by, *where))
 
     def add(self, totals: Iterable[UsageTotal]) -> None:
         """Add totals."""
-        for total in totals:
-            if any(key_of(total) != value for key_of, value in self._wanted):
-                continue
+        for total in filter(self._is_wanted, totals):
             basis = total.account.basis
             key = tuple(key_of(total) for key_of in self._keys)
             self._lines.setdefault((key, basis), Figures()).add(total)
-            self._days.setdefault((basis, total.account.user, total.day), _Activity()).add(total)
             for label in total.account.missing:
                 known = self._unallocated.get((label, basis), 0)
                 self._unallocated[label, basis] = known + (total.cost_picousd or 0)
+
+    def add_developers(self, totals: Iterable[UsageTotal]) -> None:
+        """Add the same usage by developer and day."""
+        for total in filter(self._is_wanted, totals):
+            self._days.setdefault((total.account.basis, total.account.user, total.day), _Activity()).add(total)
 
     def report(self, top: int | None = None) -> UsageReport:
         """Give the report; with `top` only that many of the costliest keys, the others in one line of each basis."""
@@ -225,6 +244,9 @@ class UsageFold:
             unallocated=self._by_label(),
             developer_days={basis: days for basis in Basis if (days := self._developer_days(basis))},
         )
+
+    def _is_wanted(self, total: UsageTotal) -> bool:
+        return all(key_of(total) == value for key_of, value in self._wanted)
 
     def _by_label(self) -> dict[str, dict[Basis, int]]:
         found: dict[str, dict[Basis, int]] = {}

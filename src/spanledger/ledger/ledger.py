@@ -1,4 +1,4 @@
-"""The ledger: one file with evidence, postings, control points, tallies, series and outbox."""
+"""The ledger: one file with evidence, postings, their days, control points, tallies, series and outbox."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from spanledger.core.views import Report, report
 from spanledger.ledger.control import ControlStore
 from spanledger.ledger.database import Database
+from spanledger.ledger.days import DayStore
 from spanledger.ledger.deltas import DeltaStore
 from spanledger.ledger.dimensions import Dimensions
 from spanledger.ledger.evidence import EvidenceStore
@@ -32,6 +33,7 @@ class Ledger:
     database: Database
     evidence: EvidenceStore
     postings: PostingStore
+    days: DayStore
     control: ControlStore
     residuals: ResidualStore
     tallies: TallyStore
@@ -75,6 +77,7 @@ class Ledger:
             database=database,
             evidence=EvidenceStore(database, dimensions),
             postings=PostingStore(database, dimensions),
+            days=DayStore(database, dimensions),
             control=ControlStore(database, dimensions),
             residuals=ResidualStore(database, dimensions),
             tallies=TallyStore(database, dimensions),

@@ -8,10 +8,8 @@ from typing import Any
 
 from spanledger.core.attribution import Account
 from spanledger.core.money import PICO_PER_USD
-from spanledger.core.periods import Period
 from spanledger.core.posting import Charge, Latest, Posting, Reason, Status
-from spanledger.core.usage import Evidence, Source, Tokens
-from spanledger.core.usage_report import UsageTotal
+from spanledger.core.usage import Evidence, Tokens
 from spanledger.core.verdict import Verdict
 from spanledger.core.views import PostingTotal
 from spanledger.ledger.database import Database
@@ -54,34 +52,10 @@ GROUP BY
     posting.account_id, posting.price_id, posting.status, posting.evidence, posting.reason, posting.verdict,
     first_price
 """  # noqa: S608
-_OCCURRED = f"""
-SELECT
-    account_id, {{sender}}, evidence, status,
-    sum(CASE WHEN evidence = 'metric' THEN 0 WHEN revision % 2 = 0 THEN 1 ELSE -1 END),
-    sum(input), sum(output), sum(cache_read), sum(cache_write_5m), sum(cache_write_1h), sum(cache_write_unspecified),
-    sum(web_search), sum(cost_picousd / {PICO_PER_USD}), sum(cost_picousd % {PICO_PER_USD}),
-    coalesce(sum(list_cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(list_cost_picousd % {PICO_PER_USD}), 0),
-    coalesce(sum(client_cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(client_cost_picousd % {PICO_PER_USD}), 0)
-FROM posting WHERE occurred_unix_nano >= ? AND occurred_unix_nano < ? AND id <= ?
-GROUP BY 1, 2, 3, 4
-"""  # noqa: S608
-_OCCURRED_OF_ALL = _OCCURRED.format(sender="0")
-_OCCURRED_BY_SENDER = _OCCURRED.format(sender="sender_id")
-
 _UNPRICED = "CASE WHEN cost_picousd IS NULL AND evidence <> 'metric' THEN 1 - 2 * (revision % 2) ELSE 0 END"
-_SPENT_ON = f"""
-SELECT
-    account_id, coalesce(sum(cost_picousd / {PICO_PER_USD}), 0), coalesce(sum(cost_picousd % {PICO_PER_USD}), 0),
-    sum({_UNPRICED})
-FROM posting WHERE occurred_unix_nano >= ? AND occurred_unix_nano < ? AND id <= ? GROUP BY account_id
-"""  # noqa: S608
 _SPENT = f"SELECT occurred_unix_nano, account_id, coalesce(cost_picousd, 0), {_UNPRICED} FROM posting"  # noqa: S608
 _SPENT_SINCE = f"{_SPENT} WHERE id > ? AND id <= ?"
 _SPENT_FROM = f"{_SPENT} WHERE occurred_unix_nano >= ? AND id <= ?"
-
-_NO_SENDER = Source()
-_EVIDENCE = {evidence.value: evidence for evidence in Evidence}
-_STATUS = {status.value: status for status in Status}
 
 
 class PostingStore:
@@ -125,18 +99,6 @@ class PostingStore:
     def totals(self, *, after_id: int, to_id: int) -> list[PostingTotal]:
         """Sums of the postings with `after_id` < id <= `to_id`, by everything that is not the call's own."""
         return [self._total(row) for row in self._connection.execute(_TOTALS, (after_id, to_id))]
-
-    def of_day(self, day: Period, *, to_id: int, by_sender: bool = False) -> list[UsageTotal]:
-        """Sums of the postings with id <= `to_id` of calls of one day."""
-        query = _OCCURRED_BY_SENDER if by_sender else _OCCURRED_OF_ALL
-        rows = self._connection.execute(query, (day.start_unix_nano, day.end_unix_nano, to_id))
-        return [self._usage_total(day, row) for row in rows]
-
-    def spent_on(self, day: Period, *, to_id: int) -> Iterator[tuple[Account, int, int]]:
-        """Cost and unpriced requests of each account in the postings with id <= `to_id` of calls of one day."""
-        rows = self._connection.execute(_SPENT_ON, (day.start_unix_nano, day.end_unix_nano, to_id))
-        for account_id, whole, rest, unpriced in rows:
-            yield self._accounts.value_of(account_id), whole * PICO_PER_USD + rest, unpriced
 
     def spent_since(self, *, after_id: int, to_id: int) -> Iterator[tuple[int, Account, int, int]]:
         """Time of the call, account, cost and unpriced requests of each posting with `after_id` < id <= `to_id`."""
@@ -215,19 +177,3 @@ class PostingStore:
     def _spent(self, query: str, *arguments: int) -> Iterator[tuple[int, Account, int, int]]:
         for occurred, account_id, cost, unpriced in self._connection.execute(query, arguments):
             yield occurred, self._accounts.value_of(account_id), cost, unpriced
-
-    def _usage_total(self, day: Period, row: Sequence[Any]) -> UsageTotal:
-        account_id, sender_id, evidence, status, requests, *figures = row
-        tokens, (whole, rest, list_whole, list_rest, client_whole, client_rest) = figures[:-6], figures[-6:]
-        return UsageTotal(
-            day=day.first,
-            account=self._accounts.value_of(account_id),
-            source=self._senders.value_of(sender_id) if sender_id else _NO_SENDER,
-            evidence=_EVIDENCE[evidence],
-            status=_STATUS[status],
-            requests=requests,
-            tokens=Tokens(*tokens),
-            cost_picousd=None if whole is None else whole * PICO_PER_USD + rest,
-            list_cost_picousd=list_whole * PICO_PER_USD + list_rest,
-            client_cost_picousd=client_whole * PICO_PER_USD + client_rest,
-        )

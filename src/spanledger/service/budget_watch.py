@@ -20,8 +20,12 @@ from spanledger.core.events import Event
 from spanledger.core.gauges import Gauge, Reading, reading
 from spanledger.core.money import rounded_usd
 from spanledger.core.periods import Period, date_of
+from spanledger.core.usage_report import LABELS
 from spanledger.ledger.ledger import Ledger
 from spanledger.logs import tell
+
+_FACTS = frozenset({"basis", "user", LABELS})
+"""What spending is told apart by."""
 
 EVERYBODY = "all"
 """Owner of a budget of the organisation, in gauges and tables."""
@@ -61,7 +65,8 @@ class BudgetWatch:
         with self._refreshing:
             ledger = Ledger.read(self._path)
             try:
-                self._catch_up(ledger, today)
+                with ledger.snapshot():
+                    self._catch_up(ledger, today)
             finally:
                 ledger.close()
             if tell:
@@ -123,11 +128,17 @@ class BudgetWatch:
     def _look_back(self, ledger: Ledger, first: date, today: date, last_id: int) -> bool:
         """Read all days that matter; False when it was ended before."""
         spending, known = self._nothing(), Period(first, today, self.zone)
+        days = ledger.days
+        kept_to = days.kept_to(self.zone, _FACTS)
+        fresh = days.days_since(self.zone, kept_to)
         for day in known.days():
             if self._is_closed:
                 return False
-            for account, cost, unpriced in ledger.postings.spent_on(day, to_id=last_id):
-                spending.add(day.first, account, cost, unpriced)
+            kept = days.kept(day, _FACTS) if kept_to else []
+            posted = days.posted(day, _FACTS, after_id=kept_to) if day.first in fresh else []
+            for total in (*kept, *posted):
+                unpriced = total.requests if total.cost_picousd is None else 0
+                spending.add(total.day, total.account, total.cost_picousd or 0, unpriced)
         for occurred, account, cost, unpriced in ledger.postings.spent_from(known.end_unix_nano, to_id=last_id):
             spending.add(date_of(occurred, self.zone), account, cost, unpriced)  # by a client's clock that is ahead
         with self._lock:

@@ -40,6 +40,7 @@ from spanledger.telemetry import Counter, Counters
 _ADVANCE_PAUSE_MAX_SECONDS = 1.0
 _RECOVERY_PAUSE_SECONDS = 1.0
 _BUDGET_PAUSE_SECONDS = 15.0
+_DAYS_PAUSE_SECONDS = 5.0
 _ADMIN_GRACE_SECONDS = 1.0
 
 
@@ -122,6 +123,7 @@ class Service:
         self._tasks.append(asyncio.create_task(self._kept_up(self._advance)))
         self._tasks.append(asyncio.create_task(self._kept_up(self.price_files.run)))
         self._tasks.append(asyncio.create_task(self._watch_budgets()))
+        self._tasks.append(asyncio.create_task(self._kept_up(self._keep_days)))
         self._tasks.extend(asyncio.create_task(self._kept_up(part.run)) for part in self._senders)
         admin = None if self._admin is None else await self._admin.start()
         return Addresses(*await self._receivers.start(), admin)
@@ -237,6 +239,22 @@ class Service:
             await asyncio.to_thread(self._budgets.keep_up, time.time_ns())
             try:
                 await asyncio.wait_for(self._stopping.wait(), _BUDGET_PAUSE_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def _keep_days(self) -> None:
+        """Roll postings up into days for reports and budgets, a slice at a time: senders wait for no more than one."""
+        ledger = self._parts.ledger
+
+        def roll_up() -> bool:
+            with ledger.transaction():
+                return ledger.days.roll_up(self._budgets.zone)
+
+        while not self._stopping.is_set():
+            if await self._worker.run(roll_up):
+                continue
+            try:
+                await asyncio.wait_for(self._stopping.wait(), _DAYS_PAUSE_SECONDS)
             except TimeoutError:
                 continue
 

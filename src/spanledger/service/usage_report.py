@@ -13,7 +13,7 @@ from spanledger.core.money import format_usd
 from spanledger.core.periods import Period
 from spanledger.core.times import shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Basis
-from spanledger.core.usage_report import GROUPINGS, OF_SENDER, Figures, UsageFold, UsageReport
+from spanledger.core.usage_report import GROUPINGS, Figures, UsageFold, UsageReport
 from spanledger.ledger.ledger import Ledger
 
 Json = dict[str, object]
@@ -40,11 +40,22 @@ def report_usage(
 ) -> UsageReport:
     """Report the usage of a period; `on_day` is told of each day that is done."""
     fold = UsageFold(period, by, where)
-    last_id = ledger.postings.last_id()
-    by_sender = not OF_SENDER.isdisjoint((*by, *where))
-    for day in period.days():
-        fold.add(ledger.postings.of_day(day, to_id=last_id, by_sender=by_sender))
-        on_day()
+    facts, days = fold.facts | fold.developer_facts, ledger.days
+    with ledger.snapshot():
+        kept_to = days.kept_to(period.zone, facts)
+        fresh = days.days_since(period.zone, kept_to)
+        if kept_to and not fold.is_by_day:
+            fold.add(days.kept(period, fold.facts))
+        for day in period.days():
+            if kept_to and fold.is_by_day:
+                fold.add(days.kept(day, fold.facts))
+            if kept_to:
+                fold.add_developers(days.kept(day, fold.developer_facts))
+            if day.first in fresh:
+                posted = days.posted(day, facts, after_id=kept_to)
+                fold.add(posted)
+                fold.add_developers(posted)
+            on_day()
     return fold.report(top)
 
 

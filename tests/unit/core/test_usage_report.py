@@ -60,6 +60,7 @@ def report(
 ) -> UsageReport:
     fold = UsageFold(NOVEMBER, by.split(","), where or {})
     fold.add(totals)
+    fold.add_developers(totals)
     return fold.report(top)
 
 
