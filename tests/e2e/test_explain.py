@@ -181,9 +181,39 @@ def test_a_residual_is_explained_by_its_identity(tmp_path: Path) -> None:
         books.take(sums).rest()
         (residual,) = books.residuals
     lines = shown("explain", residual.identity, "--ledger", path)
-    assert "No record of a call: a residual." in lines
+    begins, ends = "2026-11-24T05:59:59.000Z", "2026-11-24T06:00:00.000Z"
+    held = f"A residual: the client's sums from {begins} to {ends} hold it beyond the calls that records tell of"
+    assert held in lines
     assert "total 0.01" in lines
-    assert "Exact, from the metric, billed to user-1" in lines
+    assert "Exact, from the client's sums, billed to user-1" in lines
+    assert told("explain", residual.identity, "--ledger", path)["interval"] == [begins, ends]
+
+
+def test_what_a_figure_gives_away_is_named(tmp_path: Path) -> None:
+    """Sonnet 5, in micro-USD: 6 x 2 + 384 x 10 + 22,076 x 0.2 + 3,352 x 2.5 + 8,000 x 4 = 48,647.2; two searches."""
+    path, usage = tmp_path / "ledger.db", Usage(6, 384, 22_076, 11_352)
+    split = Usage(6, 384, 22_076, 11_352, write_5m=3_352, write_1h=8_000)
+    with open_books(path) as books:
+        client = Client(version="2.1.250")
+        books.take(client.log("req_1", "claude-sonnet-5", usage, cost_usd=0.0486472)).rest()
+        books.take(client.log("req_2", "claude-sonnet-5", split, cost_usd=0.0686472)).rest()
+    lines = shown("explain", "req_1", "--ledger", path)
+    assert "Exact, from its record and what the client's figure gives away, billed to user-1" in lines
+    assert "Given away by the client's figure: cache writes for an hour: 8,000 of 11,352" in lines
+    assert told("explain", "req_2", "--ledger", path)["given_away"] == ["web searches: 2"]
+
+
+def test_what_is_not_exact_has_a_range(tmp_path: Path) -> None:
+    """Opus 5.5: from 49,000 micro-USD as asked to fast, an hour and US: (2 x 14,000 + 7,000 x 16) x 1.1 = 154,000."""
+    path = tmp_path / "ledger.db"
+    with open_books(path) as books:
+        books.take(Client().span("req_1", "claude-opus-5-5", Usage(1_000, 200, 30_000, 7_000))).rest()
+    lines = shown("explain", "req_1", "--ledger", path)
+    assert "Provisional, from the span, billed to user-1" in lines
+    assert "Between $0.049 and $0.154, by what no signal tells" in lines
+    lines = shown("session", "session-1", "--ledger", path)
+    assert "cost $0.049 billed, 1 request" in lines
+    assert "between $0.049 and $0.154, by what no signal tells" in lines
 
 
 def test_a_session_shows_what_cost_shows(ledgers: Ledgers) -> None:

@@ -14,7 +14,7 @@ from spanledger.core.delivery import Delivery, Encoding
 from spanledger.core.usage import Signal
 
 SECOND = 10**9
-NOW = 1_795_500_000 * SECOND  # 2026-11-24T06:40:00Z
+NOW = 1_795_500_000 * SECOND  # 2026-11-24T06:00:00Z
 DELTA, CUMULATIVE = 1, 2
 
 Value = str | int | float | bool | None

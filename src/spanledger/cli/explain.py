@@ -14,13 +14,12 @@ from spanledger.cli.ledgers import ask, tell
 from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
 from spanledger.cli.tables import shown_range, shown_user, shown_words, table_console, titled_table
 from spanledger.config.settings import load_settings
-from spanledger.core.cost_range import CostRange
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Charge, Posting
 from spanledger.core.semconv import UNALLOCATED
 from spanledger.core.settling import Sighting
 from spanledger.core.times import shown_time
-from spanledger.core.usage import TOKEN_CLASSES, TokenClass
+from spanledger.core.usage import TOKEN_CLASSES, Evidence, TokenClass
 from spanledger.core.verdict import VERDICT_TEXT
 from spanledger.service.assembly import load_prices, policy_of
 from spanledger.service.explanation import Explanation
@@ -38,6 +37,13 @@ _FACTS: dict[str, Callable[[Sighting, tzinfo], str]] = {
     "speed": lambda sighting, _: sighting.record.speed,
 }
 """What a signal says of a call besides figures; a line that is empty in all of them is left out."""
+
+_EVIDENCE_WORDS: dict[Evidence, str] = {
+    Evidence.LOG: "the log",
+    Evidence.SPAN: "the span",
+    Evidence.INFERRED: "its record and what the client's figure gives away",
+    Evidence.METRIC: "the client's sums",
+}
 
 
 @exits_on_bad_input
@@ -62,7 +68,13 @@ def explain(
 def _print(found: Explanation, zone: tzinfo) -> None:
     console = table_console()
     console.print(f"[bold]Call {found.name}[/bold]")
-    console.print(_signal_table(found.sightings, zone) if found.sightings else "No record of a call: a residual.")
+    if found.sightings:
+        console.print(_signal_table(found.sightings, zone))
+    if found.interval is not None:
+        start, end = (shown_time(at, zone) for at in found.interval)
+        console.print(
+            f"A residual: the client's sums from {start} to {end} hold it beyond the calls that records tell of"
+        )
     charge = found.charge
     if charge is None:
         console.print("Not charged yet: a span waits for its log event.")
@@ -71,7 +83,7 @@ def _print(found: Explanation, zone: tzinfo) -> None:
         console.print(f"Unpriced: {charge.price.unpriced_reason}: {charge.price.unpriced_detail}")
     else:
         console.print(_sum_table(charge))
-    for line in (*_charged(charge, found.costs), *_client(found)):
+    for line in (*_charged(found, charge), *_client(found)):
         console.print(line)
     if len(found.postings) > 1:
         console.print(_posting_table(found.postings, zone))
@@ -114,11 +126,14 @@ def _sum_table(charge: Charge) -> Table:
     return table
 
 
-def _charged(charge: Charge, costs: CostRange) -> list[str]:
-    account, price = charge.account, charge.price
+def _charged(found: Explanation, charge: Charge) -> list[str]:
+    account, price, costs = charge.account, charge.price, found.costs
     labels = [f"{label} {value}" for label, value in account.labels if value != UNALLOCATED]
     whom = ", ".join([shown_user(account.user), *labels])
-    lines = [f"{charge.status.capitalize()}, from the {charge.evidence}, {account.basis} to {whom}"]
+    status = shown_words(charge.status).capitalize()
+    lines = [f"{status}, from {_EVIDENCE_WORDS[charge.evidence]}, {account.basis} to {whom}"]
+    if found.given_away:
+        lines.append(f"Given away by the client's figure: {', '.join(found.given_away)}")
     if costs.is_open and price.rates is not None:
         lines.append(shown_range(costs).capitalize())
     if charge.source.session_id:

@@ -91,6 +91,12 @@ class ResidualStore:
         )
         return [str(row[0]) for row in rows]
 
+    def interval_of(self, identity: str) -> tuple[int, int] | None:
+        """Start and end of the sums' interval that a residual is of; None when it is no residual's identity."""
+        query = "SELECT start_unix_nano, end_unix_nano FROM residual WHERE identity = ?"
+        row = self._connection.execute(query, (identity,)).fetchone()
+        return None if row is None else (int(row[0]), int(row[1]))
+
     def ended_in(self, group: str, start_unix_nano: int, end_unix_nano: int) -> list[str]:
         """Identities of residuals whose interval ends in [start, end)."""
         rows = self._connection.execute(

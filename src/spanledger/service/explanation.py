@@ -9,10 +9,11 @@ from datetime import UTC, tzinfo
 from spanledger.core.cost_range import CostRange, cost_range
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Charge, Posting
+from spanledger.core.pricing import Modifier
 from spanledger.core.rating_input import RatingInput
 from spanledger.core.settling import Policy, Prices, Sighting, settle, standing_by_identity
 from spanledger.core.times import shown_time
-from spanledger.core.usage import TOKEN_CLASSES, Evidence
+from spanledger.core.usage import TOKEN_CLASSES, Evidence, UsageRecord
 from spanledger.core.verdict import VERDICT_TEXT, Hints, Verdict, judge
 from spanledger.ledger.ledger import Ledger
 
@@ -23,8 +24,9 @@ Json = dict[str, object]
 class Explanation:
     """A call as the ledger knows it. `charge` is what stands, None while a span still waits for its log.
 
-    `costs` is what it may have cost. `citation` is the source of the client's known error that the verdict stands on,
-    if it stands on one.
+    `costs` is what it may have cost, `interval` the start and end of the client's sums that hold a residual.
+    `given_away` are the facts that the charge takes from the client's figure. `citation` is the source of the client's
+    known error that the verdict stands on, if it stands on one.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Explanation:
     postings: tuple[Posting, ...]
     charge: Charge | None
     costs: CostRange
+    interval: tuple[int, int] | None
+    given_away: tuple[str, ...]
     citation: str
 
     @property
@@ -45,11 +49,13 @@ class Explanation:
         return {
             "request_id": self.name,
             "signals": [_signal(sighting, zone) for sighting in self.sightings],
+            "interval": None if self.interval is None else [shown_time(at, zone) for at in self.interval],
             "charge": None if charge is None else {**_charge(charge, zone), **range_json(self.costs)},
             "client_cost_usd": None if charge is None else _usd(charge.client_cost_picousd),
             "difference_usd": None if charge is None else _usd(charge.client_excess_picousd),
             "verdict": None if verdict is None else verdict.value,
             "verdict_text": None if verdict is None else VERDICT_TEXT[verdict],
+            "given_away": list(self.given_away),
             "citation": self.citation or None,
             "postings": [_posting(posting, zone) for posting in self.postings],
         }
@@ -64,9 +70,17 @@ def explain(ledger: Ledger, prices: Prices, policy: Policy, name: str) -> Explan
         return None
     standing = [known.charge for known in ledger.postings.latest(identities).values() if known.live]
     charge = standing[0] if standing else None
-    costs = CostRange() if charge is None else cost_range(charge, prices, policy)
-    citation = "" if charge is None else _citation(prices, policy, charge, sightings)
-    return Explanation(name, tuple(sightings), postings, charge, costs, citation)
+    record = None if charge is None else _standing_record(sightings, policy, charge)
+    return Explanation(
+        name=name,
+        sightings=tuple(sightings),
+        postings=postings,
+        charge=charge,
+        costs=CostRange() if charge is None else cost_range(charge, prices, policy),
+        interval=ledger.residuals.interval_of(name),
+        given_away=() if charge is None or record is None else _given_away(charge, record),
+        citation="" if charge is None or record is None else _citation(prices, charge, record, sightings),
+    )
 
 
 def range_json(costs: CostRange) -> Json:
@@ -82,11 +96,34 @@ def _of_call(sightings: Sequence[Sighting], policy: Policy, name: str) -> list[S
     return sorted(found, key=lambda one: (one.record.evidence, one.received_unix_nano))
 
 
-def _citation(prices: Prices, policy: Policy, charge: Charge, sightings: Sequence[Sighting]) -> str:
+def _standing_record(sightings: Sequence[Sighting], policy: Policy, charge: Charge) -> UsageRecord | None:
+    """The record that a charge stands on; None of a residual."""
+    for evidence in (Evidence.LOG, Evidence.SPAN):
+        found = standing_by_identity((s for s in sightings if s.record.evidence is evidence), policy)
+        if charge.identity in found:
+            return found[charge.identity].record
+    return None
+
+
+def _given_away(charge: Charge, record: UsageRecord) -> tuple[str, ...]:
+    """Facts of an inferred charge that its record does not state, in words."""
+    if charge.evidence is not Evidence.INFERRED:
+        return ()
+    searches = charge.tokens.web_search - record.tokens.web_search
+    timed = record.tokens.cache_write_unspecified - charge.tokens.cache_write_unspecified
+    facts = {
+        f"served {charge.account.speed}": charge.account.speed is not record.speed,
+        "inference kept in the US": any(text.startswith(Modifier.US_RESIDENCY) for text in charge.price.modifiers),
+        f"web searches: {searches}": searches > 0,
+        f"cache writes for an hour: {charge.tokens.cache_write_1h - record.tokens.cache_write_1h:,} of {timed:,}": timed
+        > 0,
+    }
+    return tuple(text for text, is_given in facts.items() if is_given)
+
+
+def _citation(prices: Prices, charge: Charge, record: UsageRecord, sightings: Sequence[Sighting]) -> str:
     """The source of the client's known error that a verdict stands on, if it stands on one."""
-    logs = standing_by_identity((s for s in sightings if s.record.evidence is Evidence.LOG), policy)
-    record = logs[charge.identity].record if charge.identity in logs else None
-    if record is None or record.client_cost_picousd is None:
+    if record.client_cost_picousd is None:
         return ""
     stated = RatingInput(record.source.provider, record.model, charge.occurred_unix_nano, record.tokens, record.speed)
     call = prices.defaults.of(record.source, record.query_class).placed(stated)
