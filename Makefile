@@ -7,7 +7,7 @@ PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(H
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash fuzz ci clean
+.PHONY: help setup demo test collector test-collector prometheus test-prometheus compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash fuzz ci clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -34,6 +34,15 @@ test-collector: setup ## Run the tests with a real Collector, which is built fir
 	if [ $$status -eq 3 ]; then echo "SKIPPED: the tests with a real Collector"; exit 0; fi; \
 	[ $$status -eq 0 ] || exit $$status; \
 	OTELCOL="$$otelcol" PROMETHEUS="$(PROMETHEUS)" $(BIN)/python -m pytest -q -m collector tests/collector
+
+prometheus: ## Build Prometheus and promtool (twenty minutes, once, outside the tree)
+	@tools/build_prometheus.sh
+
+test-prometheus: setup ## Run the tests with a real Prometheus and promtool, built first; without Go it says so
+	@bin="$$(nice tools/build_prometheus.sh)"; status=$$?; \
+	if [ $$status -eq 3 ]; then echo "SKIPPED: the tests with a real Prometheus"; exit 0; fi; \
+	[ $$status -eq 0 ] || exit $$status; \
+	PROMETHEUS="$$bin/prometheus" PROMTOOL="$$bin/promtool" $(BIN)/python -m pytest -q -m prometheus tests/prometheus
 
 compatibility: setup ## Write docs/reference/compatibility.md anew from the tests with real backends
 	@OTELCOL="$$(nice tools/build_collector.sh)" PROMETHEUS="$(PROMETHEUS)" COMPATIBILITY=write \
