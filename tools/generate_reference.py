@@ -18,6 +18,7 @@ from spanledger.config.price_list import PriceFile
 from spanledger.config.settings import setting_keys, variable_of
 from spanledger.core.events import EVENTS
 from spanledger.core.gauges import GAUGES
+from spanledger.core.genai_names import GenAi
 from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.reasons import Reason
 from spanledger.core.semconv import (
@@ -27,7 +28,6 @@ from spanledger.core.semconv import (
     METRICS,
     TOTALS,
     UNALLOCATED,
-    GenAi,
     In,
     MetricSpec,
 )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from spanledger.core.batch import Attributes, Scalar
-from spanledger.core.semconv import GenAi, In
+from spanledger.core.genai_names import GenAi
+from spanledger.core.semconv import In
 
 EVENT_INFERENCE = "gen_ai.client.inference.operation.details"
 """Log event that describes one call with the attributes of its span."""

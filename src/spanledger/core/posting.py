@@ -63,6 +63,11 @@ class Price:
     bounds: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
 
+    @property
+    def modifier_names(self) -> tuple[str, ...]:
+        """Modifiers without their factors: a bounded set."""
+        return tuple(text.partition(" ")[0] for text in self.modifiers)
+
     def amounts(self, tokens: Tokens) -> tuple[int, ...] | None:
         """Cost by token class in pico-USD; None when unpriced. Linear: sums of tokens give sums of cost."""
         if self.rates is None:

@@ -1,4 +1,4 @@
-"""Every attribute and metric name that we read or write, with unit, kind and meaning: one table.
+"""Every attribute and metric name that we read of the client or write, with unit, kind and meaning: one table.
 
 Docs are generated from here and checked (docs/reference). No name of these families is spelt anywhere else.
 Sources: captures of the client (docs/reference/attributes.md), OpenTelemetry semantic conventions, design §7.
@@ -82,33 +82,6 @@ TOKEN_COUNTS: tuple[In, ...] = (
     In.CACHE_CREATION_1H_TOKENS,
 )
 """Counts that the price of a call stands on."""
-# --- what other programs send: the OpenTelemetry GenAI conventions ---------------------------------------------------
-
-
-class GenAi(StrEnum):
-    """Attribute keys of the GenAI conventions that the SDK plug-in reads, older spellings included."""
-
-    AGENT_ID = "gen_ai.agent.id"
-    AGENT_NAME = "gen_ai.agent.name"
-    CACHE_CREATION_INPUT_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
-    CACHE_CREATION_INPUT_TOKENS_OLD = "gen_ai.usage.cache_creation_input_tokens"
-    CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
-    CACHE_READ_INPUT_TOKENS_OLD = "gen_ai.usage.cache_read_input_tokens"
-    CACHE_WRITE_INPUT_TOKENS = "gen_ai.usage.cache_write.input_tokens"
-    COMPLETION_TOKENS = "gen_ai.usage.completion_tokens"
-    CONVERSATION_ID = "gen_ai.conversation.id"
-    ENDUSER_ID = "enduser.id"
-    INPUT_TOKENS = "gen_ai.usage.input_tokens"
-    OPERATION = "gen_ai.operation.name"
-    OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
-    PROMPT_TOKENS = "gen_ai.usage.prompt_tokens"
-    PROVIDER_NAME = "gen_ai.provider.name"
-    REQUEST_MODEL = "gen_ai.request.model"
-    RESPONSE_ID = "gen_ai.response.id"
-    RESPONSE_MODEL = "gen_ai.response.model"
-    SYSTEM = "gen_ai.system"
-
-
 # --- what we write on spans and log records ------------------------------------------------------------------------
 
 
@@ -249,6 +222,8 @@ class Metric(StrEnum):
     REQUESTS_ADJUSTMENT = "spanledger.requests.adjustment"
     PURPOSE_COST = "spanledger.purpose.cost"
     PURPOSE_COST_ADJUSTMENT = "spanledger.purpose.cost.adjustment"
+    MODIFIER_COST = "spanledger.modifier.cost"
+    MODIFIER_COST_ADJUSTMENT = "spanledger.modifier.cost.adjustment"
     UNPRICED_REQUESTS = "spanledger.unpriced_requests"
     UNPRICED_REQUESTS_ADJUSTMENT = "spanledger.unpriced_requests.adjustment"
     UNPRICED_TOKENS = "spanledger.unpriced_tokens"
@@ -276,6 +251,7 @@ ADJUSTMENT_OF: dict[Metric, Metric] = {
     Metric.TOKENS: Metric.TOKENS_ADJUSTMENT,
     Metric.REQUESTS: Metric.REQUESTS_ADJUSTMENT,
     Metric.PURPOSE_COST: Metric.PURPOSE_COST_ADJUSTMENT,
+    Metric.MODIFIER_COST: Metric.MODIFIER_COST_ADJUSTMENT,
     Metric.UNPRICED_REQUESTS: Metric.UNPRICED_REQUESTS_ADJUSTMENT,
     Metric.UNPRICED_TOKENS: Metric.UNPRICED_TOKENS_ADJUSTMENT,
     Metric.UNALLOCATED_COST: Metric.UNALLOCATED_COST_ADJUSTMENT,
@@ -338,6 +314,16 @@ _SERIES: tuple[MetricSpec, ...] = (
         True,
         "Cost by what calls were for: `main`, `subagent`, each kind of background work by its name (`compact`, ...), "
         "`residual` where only the client's sums tell. `none` where a call had no agent, skill or MCP server.",
+    ),
+    MetricSpec(
+        Metric.MODIFIER_COST,
+        "USD",
+        Quantity.MONEY,
+        True,
+        ("basis", "model", "provider", "modifiers"),
+        True,
+        "Cost by what made calls cost other than the plain price of their model: `fast`, `long_prompt`, "
+        "`us_residency`, `regional`, `govcloud`, `batch`, several with commas (`fast,us_residency`); else `none`.",
     ),
     MetricSpec(
         Metric.UNPRICED_REQUESTS,
@@ -485,7 +471,7 @@ UNALLOCATED = "unallocated"
 """Value of a resource label when the sender does not say."""
 
 NONE = "none"
-"""Value of a label of a call that had no such thing: no agent, skill or MCP server."""
+"""Value of a label of a call that had no such thing: no agent, skill, MCP server or price modifier."""
 
 UNKNOWN = "unknown"
 """Value of `user` and of `client_version` when the sender does not say."""

@@ -107,6 +107,7 @@ def _measures(total: PostingTotal) -> Iterable[tuple[Metric, dict[str, str], int
     for token_class, amount in zip(TOKEN_CLASSES, amounts, strict=True):
         yield Metric.COST, call | {"token_class": token_class}, amount
     yield Metric.PURPOSE_COST, _purpose_labels(total), sum(amounts)
+    yield Metric.MODIFIER_COST, call | {"modifiers": ",".join(total.price.modifier_names) or NONE}, sum(amounts)
     if account.missing:
         yield Metric.UNALLOCATED_COST, {"basis": account.basis, "missing": ",".join(account.missing)}, sum(amounts)
     at_list = total.price.list_cost_picousd(total.tokens)

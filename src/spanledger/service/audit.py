@@ -67,6 +67,7 @@ def _disagreements(report: Report, ledger: Ledger, metrics: dict[Metric, int]) -
         "report, tokens": (Metric.TOKENS, tokens),
         "report, requests": (Metric.REQUESTS, report.requests),
         "report, cost by purpose": (Metric.PURPOSE_COST, report.cost_picousd),
+        "report, cost by price modifier": (Metric.MODIFIER_COST, report.cost_picousd),
         "report, unpriced requests": (Metric.UNPRICED_REQUESTS, report.unpriced_requests),
         "report, unpriced tokens": (Metric.UNPRICED_TOKENS, report.unpriced_tokens),
         "report, residual": (Metric.RESIDUAL_COST, residual_picousd(report)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from spanledger.core.attribution import Account, Purpose
@@ -56,9 +57,17 @@ def test_a_priced_call_is_in_every_view_of_cost() -> None:
     found = increments(total(PRICED, Tokens(input=2, output=4), client=50))
     cost = 2 * 3 + 4 * 15
     assert found["purpose.cost", "billed", "compact", "none", "demo", "none", "core", "unallocated"] == cost
+    assert found["modifier.cost", "billed", "m", "anthropic", "none", "core", "unallocated"] == cost
     assert found["unallocated.cost", "billed", "cost_center"] == cost
     assert found["client_gap", "2.1.330", "unexplained"] == cost - 50
     assert not any(name.startswith("unpriced") for name, *_ in found)
+
+
+def test_cost_is_apart_by_what_changed_its_price() -> None:
+    changed = replace(PRICED, modifiers=("fast", "us_residency x1.1"))
+    found = increments(total(changed, Tokens(input=2)), total(PRICED, Tokens(input=5)))
+    assert found["modifier.cost", "billed", "m", "anthropic", "fast,us_residency", "core", "unallocated"] == 2 * 3
+    assert found["modifier.cost", "billed", "m", "anthropic", "none", "core", "unallocated"] == 5 * 3
 
 
 def test_an_unpriced_call_is_counted_with_its_reason_and_costs_nothing() -> None:

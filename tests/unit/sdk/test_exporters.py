@@ -12,8 +12,9 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
 from spanledger.core.errors import ConfigError
 from spanledger.core.genai import EVENT_INFERENCE
+from spanledger.core.genai_names import GenAi
 from spanledger.core.money import parse_usd
-from spanledger.core.semconv import GenAi, Metric
+from spanledger.core.semconv import Metric
 from spanledger.sdk import Pricer, SpanledgerSpanExporter
 from support.replaying import list_prices
 from support.sdk_records import Call, Plugged, gen_ai_log, gen_ai_span, settings_with
