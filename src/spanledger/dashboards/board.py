@@ -55,7 +55,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A whole board. `key` is the end of its identity and the name of its file."""
+    """A whole board. `key` is the end of its identity and the name of its file.
+
+    `shows_events`: new price books and restarts are marked in its charts; they are looked for minute by minute, so not
+    in ranges of a month.
+    """
 
     key: str
     title: str
@@ -63,6 +67,7 @@ class Board:
     start: str
     choices: Sequence[Choice]
     rows: Sequence[Row]
+    shows_events: bool = True
 
 
 BASIS = Choice(
@@ -99,7 +104,7 @@ def write(board: Board, settings: BoardSettings) -> str:
     )
     for choice, before in zip(board.choices, _befores(board.choices), strict=True):
         made.with_variable(_variable(choice, scope_of(settings, before)))
-    for annotation in _annotations(Queries(settings)):
+    for annotation in _annotations(Queries(settings)) if board.shows_events else ():
         made.annotation(annotation)
     _place(made, board.rows)
     return JSONEncoder(sort_keys=True, indent=2).encode(made.build()) + "\n"

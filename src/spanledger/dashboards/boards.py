@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from spanledger.dashboards.board import Board, write
+from spanledger.dashboards.chargeback import chargeback
 from spanledger.dashboards.overview import overview
 from spanledger.dashboards.settings import BoardSettings
 
-BUILDERS: tuple[Callable[[BoardSettings], Board], ...] = (overview,)
+BUILDERS: tuple[Callable[[BoardSettings], Board], ...] = (overview, chargeback)
 """A builder for each board, in the order in which they are read."""
 
 

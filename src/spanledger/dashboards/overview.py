@@ -12,7 +12,7 @@ from spanledger.core.semconv import UNALLOCATED, Metric
 from spanledger.dashboards import panels
 from spanledger.dashboards.board import BASIS, COST_CENTER, TEAM, Board, Placed, Row, scope_of
 from spanledger.dashboards.panels import USD, About, Ask, Panel
-from spanledger.dashboards.queries import RANGE, STEP, Queries, either, is_, or_zero, share, tagged
+from spanledger.dashboards.queries import RANGE, STEP, WHOLE_COST, Queries, either, is_, or_zero, share, tagged
 from spanledger.dashboards.settings import BoardSettings
 from spanledger.dashboards.wording import BY_CALL, BY_POSTING, COUNTED, NO_COST, PRICED
 
@@ -45,7 +45,7 @@ def _calendar(queries: Queries) -> list[Placed]:
     spent = everybody.now(Gauge.BUDGET_SPENT, *budget, by=("budget",))
     forecast = everybody.now(Gauge.BUDGET_FORECAST, *budget, by=("budget",))
     nobodys = (is_("cost_center", UNALLOCATED), is_("team", UNALLOCATED))
-    unallocated = share(everybody.total(Metric.COST, *nobodys), everybody.total(Metric.COST))
+    unallocated = share(everybody.total(WHOLE_COST, *nobodys), everybody.total(WHOLE_COST))
     settings = queries.settings
     no_budget = "no monthly budget of the organization"
     whole = "Of the organization's budgets of a month with this basis, not narrowed by team or cost center."
@@ -127,8 +127,8 @@ _BUDGET = ("budget", "owner", "period")
 
 def _range(queries: Queries) -> list[Placed]:
     settings = queries.settings
-    now, before = queries.total(Metric.COST), queries.total(Metric.COST, offset=RANGE)
-    by_model = queries.total(Metric.COST, by=("model",))
+    now, before = queries.total(WHOLE_COST), queries.total(WHOLE_COST, offset=RANGE)
+    by_model = queries.total(WHOLE_COST, by=("model",))
     return [
         Placed(
             panels.stats(
@@ -151,7 +151,7 @@ def _range(queries: Queries) -> list[Placed]:
                     "the range.",
                     NO_COST,
                 ),
-                [Ask(queries.total(Metric.COST, by=("model",), window=STEP), "{{model}}")],
+                [Ask(queries.total(WHOLE_COST, by=("model",), window=STEP), "{{model}}")],
                 USD,
                 settings.bar_min_interval,
                 settings.colors,
@@ -174,7 +174,7 @@ def _range(queries: Queries) -> list[Placed]:
 
 
 def _beside(queries: Queries) -> list[Placed]:
-    now, before = queries.total(Metric.COST), queries.total(Metric.COST, offset=RANGE)
+    now, before = queries.total(WHOLE_COST), queries.total(WHOLE_COST, offset=RANGE)
     requests = queries.total(Metric.REQUESTS)
     unpriced = or_zero(queries.total(Metric.UNPRICED_REQUESTS), requests)
     return [
@@ -209,7 +209,7 @@ def _beside(queries: Queries) -> list[Placed]:
 
 
 def _by_team(queries: Queries) -> Panel:
-    expression = queries.total(Metric.COST, by=("cost_center", "team"))
+    expression = queries.total(WHOLE_COST, by=("cost_center", "team"))
     return panels.ranking(
         About("Cost by team", f"In the chosen range, the ten that cost most. {PRICED} {BY_POSTING}", NO_COST),
         Ask(f"sort_desc(topk(10, {expression}))", "{{cost_center}} / {{team}}"),
@@ -275,7 +275,7 @@ def _units(queries: Queries) -> Panel:
         "nothing was done in this range",
     )
     return panels.stats(
-        about, [Ask(f"{queries.total(Metric.COST)} / on () group_right () (({each}) > 0)", "{{per}}")], USD
+        about, [Ask(f"{queries.total(WHOLE_COST)} / on () group_right () (({each}) > 0)", "{{per}}")], USD
     )
 
 

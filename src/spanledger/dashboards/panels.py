@@ -138,26 +138,28 @@ def lines(about: About, asks: Sequence[Ask], unit: Unit, interval: str, colors: 
     return _colored(_common(panel, about, asks, unit, (), is_instant=False), colors)
 
 
-def rows_table(about: About, ask: Ask, unit: Unit, columns: Mapping[str, str], value: str = "Value") -> table.Panel:
+def rows_table(about: About, ask: Ask, unit: Unit, columns: Mapping[str, str]) -> table.Panel:
     """A table: a row for each result, a column for each label in `columns` (label to heading), then the value."""
-    order = [*columns, "Value"]
-    panel = (
-        table.Panel()
-        .show_header(True)
-        .filterable(True)
-        .sort_by([common.TableSortByFieldState().display_name(value).desc(True)])
-        .with_transformation(
-            models.DataTransformerConfig(
-                id_val="organize",
-                options={
-                    "excludeByName": {"Time": True},
-                    "indexByName": {name: place for place, name in enumerate(order)},
-                    "renameByName": {**columns, "Value": value},
-                },
-            )
-        )
-    )
-    return _common(panel, about, [ask], unit, (), is_instant=True, is_table=True)
+    return _table(about, [ask], unit, columns, {"Value": ask.legend})
+
+
+def merged_table(about: About, asks: Sequence[Ask], unit: Unit, columns: Mapping[str, str]) -> table.Panel:
+    """A table with a column for each query, by its legend; a row for each set of labels."""
+    values = {f"Value #{_letter(place)}": ask.legend for place, ask in enumerate(asks)}
+    return _table(about, asks, unit, columns, values)
+
+
+def _table(
+    about: About, asks: Sequence[Ask], unit: Unit, columns: Mapping[str, str], values: Mapping[str, str]
+) -> table.Panel:
+    panel = table.Panel().show_header(True).filterable(True)
+    panel.sort_by([common.TableSortByFieldState().display_name(next(iter(values.values()))).desc(True)])
+    if len(asks) > 1:
+        panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    places = {name: place for place, name in enumerate((*columns, *values))}
+    arrange = {"excludeByName": {"Time": True}, "indexByName": places, "renameByName": {**columns, **values}}
+    panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=arrange))
+    return _common(panel, about, asks, unit, (), is_instant=True, is_table=True)
 
 
 def dashed(panel: timeseries.Panel, pattern: str, color: str) -> timeseries.Panel:
@@ -192,7 +194,7 @@ def _common(
     panel.color_scheme(_color("thresholds" if levels else "palette-classic-by-name"))
     panel.thresholds(_thresholds(levels or PLAIN))
     for place, ask in enumerate(asks):
-        panel.with_target(_query(ask, chr(ord("A") + place), is_instant=is_instant, is_table=is_table))
+        panel.with_target(_query(ask, _letter(place), is_instant=is_instant, is_table=is_table))
     return panel
 
 
@@ -238,3 +240,8 @@ def _query(ask: Ask, name: str, *, is_instant: bool, is_table: bool) -> promethe
     query = prometheus.Dataquery().ref_id(name).datasource(DATASOURCE).expr(ask.expression).legend_format(ask.legend)
     query.format(prometheus_models.PromQueryFormat("table" if is_table else "time_series"))
     return query.instant() if is_instant else query.range()
+
+
+def _letter(place: int) -> str:
+    """Grafana's name of the query at a place."""
+    return chr(ord("A") + place)

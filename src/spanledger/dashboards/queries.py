@@ -16,6 +16,10 @@ Name = Metric | Gauge | Counter
 RANGE = "$__range"
 STEP = "$__interval"
 OWNERS = frozenset(DEFAULT_RESOURCE_LABELS.values())
+
+WHOLE_COST = Metric.MODIFIER_COST
+"""Where only basis, model, provider and owner matter: the total of `spanledger.cost` in a tenth of its series."""
+
 _EVERYWHERE = frozenset({"job", "instance"})
 _TWIN = "twin"
 """Label that keeps the corrections of a series apart from it, in case that they have the same labels (overflow)."""

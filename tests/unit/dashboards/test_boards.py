@@ -55,7 +55,7 @@ def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def expressions(board: dict[str, Any]) -> Iterator[str]:
     yield from (target["expr"] for panel in panels(board) for target in panel["targets"])
     yield from (variable["query"] for variable in board["templating"]["list"] if variable["type"] == "query")
-    yield from (one["expr"] for one in board["annotations"]["list"])
+    yield from (one["expr"] for one in board["annotations"].get("list", ()))
 
 
 def test_the_committed_boards_are_what_the_code_builds() -> None:
