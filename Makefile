@@ -7,7 +7,7 @@ PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(H
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector prometheus test-prometheus compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash fuzz ci clean
+.PHONY: help setup demo test collector test-collector prometheus test-prometheus compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fuzz ci clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -86,6 +86,10 @@ bench: setup ## Measure the service under load: make bench LOAD=path/to/otlp_per
 
 crash: setup ## Kill the service at 50 random moments under load, and before every numbered effect
 	@SPANLEDGER_TEST_KILLS=50 $(BIN)/python -m pytest -q tests/fault
+
+SOAK_SECONDS ?= 600
+soak: setup ## Hold the load of 4,000 developers for SOAK_SECONDS with a kill and an outage; fail on what is lost, late or large
+	@GRPC_VERBOSITY=ERROR PYTHONPATH=tests $(BIN)/python -m soak.run --seconds $(SOAK_SECONDS)
 
 bench-rating: setup ## Measure what it costs to price a call, beside genai-prices
 	@$(BIN)/python benchmarks/rating.py
