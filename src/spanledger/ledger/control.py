@@ -79,6 +79,16 @@ SELECT min(received_unix_nano) FROM control_point
 WHERE sender_id IN (SELECT value FROM json_each(?)) AND time_unix_nano > ? AND time_unix_nano <= ?
 """
 
+_REACH_OF_SESSION = """
+SELECT EXISTS (SELECT 1 FROM sender CROSS JOIN control_point ON control_point.sender_id = sender.id
+    WHERE sender.session_id = ? AND sender.tenant = ? AND control_point.time_unix_nano >= ?)
+"""
+_REACH = """
+SELECT EXISTS (SELECT 1 FROM sender CROSS JOIN control_point ON control_point.sender_id = sender.id
+    WHERE sender.session_id = '' AND sender.user_id = ? AND sender.resource_digest = ?
+        AND control_point.time_unix_nano >= ?)
+"""
+
 Group = tuple[str, QueryClass]
 """Group of a sender and query class: within it calls and points are comparable."""
 
@@ -111,6 +121,14 @@ class ControlStore:
         when = {"senders": json.dumps(list(sender_ids)), "start": start_unix_nano, "end": end_unix_nano}
         rows = [*self._connection.execute(_DELTAS, when), *self._connection.execute(_CUMULATIVE, when)]
         return [self._point(row) for row in rows]
+
+    def reach(self, source: Source, unix_nano: int) -> bool:
+        """Whether some point of a source's group is of a time or later."""
+        if source.session_id:
+            query, whose = _REACH_OF_SESSION, (source.session_id, source.tenant)
+        else:
+            query, whose = _REACH, (source.user_id, source.resource_digest)
+        return bool(self._connection.execute(query, (*whose, unix_nano)).fetchone()[0])
 
     def received_unix_nano(self, sender_ids: Sequence[int], start_unix_nano: int, end_unix_nano: int) -> int:
         """When the first of some senders' points of an interval (start, end] was received; it has one at least."""

@@ -36,7 +36,7 @@ from spanledger.otlp.frame import Group, read_frame
 from spanledger.otlp.otlp_json import to_protobuf
 from spanledger.otlp.redact import redact
 from spanledger.otlp.screen import Screener
-from spanledger.service.reconciliation import Reconciler
+from spanledger.service.reconciliation import Arrival, Reconciler
 from spanledger.service.turns import turn_sum
 
 _TOLD_MAX = 5
@@ -100,10 +100,20 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """Charges that stand after a settlement, by call, and the call of each record."""
+    """Charges that stand after a settlement, by call, the call of each record, and the model that its span asked for.
+
+    `posted` are the sightings that are charged by now and were not before.
+    """
 
     calls: Mapping[str, str]
     charges: Mapping[str, Charge]
+    asked: Mapping[str, str]
+    posted: Sequence[Sighting]
+
+    def arrival_of(self, sighting: Sighting) -> Arrival:
+        record = sighting.record
+        call = self.calls.get(record.identity, "")
+        return Arrival(record, self.charges.get(call), self.asked.get(call, ""))
 
     def charge_of(self, record: UsageRecord) -> Charge | None:
         return self.charges.get(self.calls.get(record.identity, ""))
@@ -203,7 +213,8 @@ class Pipeline:
                 evidence.setdefault(sighting.record.bucket, []).append(sighting)
             settled = self._settle(evidence, now_unix_nano, known=known)
             self._ledger.begin(now_unix_nano)
-            self._reconciler.note((s.record for s in fresh), (p for one in group for p in one.points), now_unix_nano)
+            points = [point for prepared in group for point in prepared.points]
+            self._reconciler.note(map(settled.arrival_of, fresh), points, self._prices, now_unix_nano)
             told = told_by(evidence, fresh, self._options.policy) | duplicate_tallies(repeated)
             self._tally(group, told, now_unix_nano)
             not_forwarded = sum(self._put_in_outbox(prepared, settled, now_unix_nano) for prepared in group)
@@ -218,7 +229,9 @@ class Pipeline:
         with self._ledger.transaction():
             due = self._ledger.evidence.due_buckets(now_unix_nano, _STEP_MAX)
             if due:
-                self._settle(self._ledger.evidence.of_buckets(due), now_unix_nano, known=frozenset(due))
+                evidence = self._ledger.evidence.of_buckets(due)
+                settled = self._settle(evidence, now_unix_nano, known=frozenset(due))
+                self._reconciler.note(map(settled.arrival_of, settled.posted), (), self._prices, now_unix_nano)
             if len(due) == _STEP_MAX:
                 return True
             ripe = self._ledger.outbox.ripe(now_unix_nano, _STEP_MAX)
@@ -294,15 +307,17 @@ class Pipeline:
                 waits[bucket] = settlement.wait_until_unix_nano
         latest = self._ledger.postings.latest(identities) if identities else {}
         desired = {s.record.identity: latest[s.record.identity].charge for s in waiting if _stands(s, latest)}
+        posted: list[Sighting] = []
         for sighting in charged:
             if _stands(sighting, latest):
                 desired[sighting.record.identity] = latest[sighting.record.identity].charge
             else:
                 desired[sighting.record.identity] = self._charge(sighting, asked)
+                posted.append(sighting)
         self._ledger.postings.add(reconcile(desired, latest, now_unix_nano))
         self._ledger.evidence.stop_waiting(known - waits.keys())
         self._ledger.evidence.wait(waits)
-        return _Settled(calls, desired)
+        return _Settled(calls, desired, asked, posted)
 
     def _charge(self, sighting: Sighting, asked: Mapping[str, str]) -> Charge:
         """The charge of a call as its bucket tells it; the client's sums may tell more later."""

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from spanledger.core.posting import Reason, correct, reconcile
-from spanledger.core.received import Alias
+from spanledger.core.attempts import ATTEMPTS_NANO
+from spanledger.core.placing import STRADDLE_NANO
+from spanledger.core.posting import Charge, Reason, correct, reconcile
+from spanledger.core.received import Alias, ModelNames
 from spanledger.core.settling import Policy, Prices, charge_for
-from spanledger.core.usage import ControlPoint, Source, Temporality, UsageRecord
+from spanledger.core.usage import ControlPoint, Evidence, Source, Temporality, UsageRecord
+from spanledger.core.verdict import Verdict
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.residuals import Unreconciled
 from spanledger.service.assessment import Assessment, assess, tells_more
+from spanledger.service.stretches import BookNames
 
 _GROUPS_MAX = 100
 """Groups that one transaction takes."""
 
 _SLOTS = 2
 """Looks at a busy group in the time that a record waits for its reconciliation."""
+
+_EXPLAINED = (Verdict.EQUAL, Verdict.REGIONAL_PREMIUM)
+"""Verdicts that stand on what the record of a call states, whatever else is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A record that came, or a span that is posted alone, and the charge of its call; None while that waits for a log.
+
+    `asked` is the model that the call's span names, "" without one.
+    """
+
+    record: UsageRecord
+    charge: Charge | None
+    asked: str
 
 
 class Reconciler:
@@ -27,11 +46,26 @@ class Reconciler:
         self._ledger = ledger
         self._policy = policy
 
-    def note(self, records: Iterable[UsageRecord], points: Iterable[ControlPoint], now_unix_nano: int) -> None:
-        """Note of which groups and times something came."""
+    def note(
+        self, arrivals: Iterable[Arrival], points: Iterable[ControlPoint], prices: Prices, now_unix_nano: int
+    ) -> None:
+        """Note of which groups and times something came that is to be held against the client's sums.
+
+        A span that waits for its log is noted when it is posted alone. A call is mostly nothing to look at before the
+        sums are there that may hold it, and these are noted when they come.
+        """
         touched: dict[str, Unreconciled] = {}
-        for record in records:
-            _touch(touched, Unreconciled(record.source, record.time_unix_nano, record.time_unix_nano))
+        told: dict[str, Unreconciled] = {}
+        names = BookNames(prices.book)
+        for arrival in arrivals:
+            if arrival.charge is None:
+                continue
+            back = _looks_back(arrival, arrival.charge, names)
+            at, source = arrival.record.time_unix_nano, arrival.record.source
+            _touch(touched if back is None else told, Unreconciled(source, at - (back or 0), at))
+        for what in told.values():
+            if self._ledger.control.reach(what.source, what.start_unix_nano):
+                _touch(touched, what)
         for point in points:
             start, end = point.start_unix_nano, point.time_unix_nano
             start = min(start, end - 1)  # a client's clock may step back between the two
@@ -93,6 +127,18 @@ class Reconciler:
             charge = charge_for(standing, prices, self._policy, assessment.beside[identity])
             if tells_more(last.charge, charge):
                 self._ledger.postings.add(correct(last, charge, Reason.REFINED, now_unix_nano))
+
+
+def _looks_back(arrival: Arrival, charge: Charge, names: ModelNames) -> int | None:
+    """How long before a call sums must end that can tell more of it, or be told more by it.
+
+    None when other records may tell more: what a name stands for, or which model a figure that is open was asked of.
+    """
+    is_explained = charge.verdict in _EXPLAINED
+    is_asked = arrival.record.evidence is Evidence.SPAN and charge.evidence is not Evidence.SPAN
+    if (arrival.asked and not names.known(arrival.asked)) or (is_asked and not is_explained):
+        return None
+    return STRADDLE_NANO if is_explained or charge.verdict is None else ATTEMPTS_NANO
 
 
 def keep_learnt(ledger: Ledger, source: Source, learnt: frozenset[Alias], now_unix_nano: int) -> None:
