@@ -32,8 +32,7 @@ from spanledger.core.semconv import (
     MetricSpec,
 )
 from spanledger.otlp.refusals import ANSWERED, CONNECTION_ENDS, RECORD_REFUSALS, REQUEST_REFUSALS, Refusal
-from spanledger.service.self_telemetry import COMMIT_DURATION, COMMIT_DURATION_MEANING
-from spanledger.telemetry import COUNTERS
+from spanledger.telemetry import COMMIT_DURATION, COMMIT_DURATION_MEANING, COUNTERS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "Generated from the code by `make docs`; checked by `make docs-check`.\n"

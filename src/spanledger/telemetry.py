@@ -9,6 +9,10 @@ from enum import StrEnum
 
 from spanledger.core.reasons import Reason
 
+COMMIT_DURATION = "spanledger.commit.duration"
+COMMIT_DURATION_UNIT = "s"
+COMMIT_DURATION_MEANING = "How long a commit took, its fsync included; it serves all requests that waited for it."
+
 
 class Counter(StrEnum):
     """Things that are counted; a bounded set."""

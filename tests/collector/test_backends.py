@@ -24,8 +24,7 @@ from spanledger.core.semconv import METRICS, Metric
 from spanledger.core.usage import Signal
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.encode import decode_sums
-from spanledger.service.self_telemetry import COMMIT_DURATION
-from spanledger.telemetry import COUNTERS
+from spanledger.telemetry import COMMIT_DURATION, COUNTERS
 from support.backends import PROMETHEUS, Prometheus, cost_picousd, scraped
 from support.collectors import Archive, Collector, free_port, until
 from support.replaying import read_folder

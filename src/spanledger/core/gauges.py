@@ -23,6 +23,8 @@ class Gauge(StrEnum):
     BUDGET_SPENT = "spanledger.budget.spent"
     BUDGET_FORECAST = "spanledger.budget.forecast"
     LEDGER_WRITABLE = "spanledger.ledger.writable"
+    LEDGER_BYTES = "spanledger.ledger.size"
+    PROCESS_MEMORY = "spanledger.process.memory"
     SETTLE_LAG = "spanledger.settle.lag"
     SERIES = "spanledger.series"
 
@@ -120,6 +122,16 @@ GAUGES: dict[Gauge, GaugeSpec] = {
             "in the last four weeks (docs/budgets.md).",
         ),
         GaugeSpec(Gauge.LEDGER_WRITABLE, "1", Quantity.COUNT, (), "1 while the ledger can be written, else 0."),
+        GaugeSpec(
+            Gauge.LEDGER_BYTES, "By", Quantity.COUNT, (), "Size of the ledger's file and of its write-ahead log."
+        ),
+        GaugeSpec(
+            Gauge.PROCESS_MEMORY,
+            "By",
+            Quantity.COUNT,
+            (),
+            "Resident memory of the process; where the system does not tell it as Linux does, there is no such gauge.",
+        ),
         GaugeSpec(
             Gauge.SETTLE_LAG,
             "s",

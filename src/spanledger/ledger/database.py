@@ -96,6 +96,11 @@ class Database:
         """Note beside the file that reading or writing it failed as if it were damaged: the next start looks."""
         damage_mark(self._path).touch()
 
+    def size_bytes(self) -> int:
+        """Size of the file and of its write-ahead log, as far as they are there."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def close(self) -> None:
         """Close the connection and let another process have the ledger; what is committed stays."""
         self.connection.close()

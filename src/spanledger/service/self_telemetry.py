@@ -15,10 +15,15 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
 from spanledger.exporter.metrics import SCOPE_NAME
-from spanledger.telemetry import COUNTERS, Counter, Counters
+from spanledger.telemetry import (
+    COMMIT_DURATION,
+    COMMIT_DURATION_MEANING,
+    COMMIT_DURATION_UNIT,
+    COUNTERS,
+    Counter,
+    Counters,
+)
 
-COMMIT_DURATION = "spanledger.commit.duration"
-COMMIT_DURATION_MEANING = "How long a commit took, its fsync included; it serves all requests that waited for it."
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -35,7 +40,10 @@ class SelfTelemetry:
             observe: Callable[[CallbackOptions], Iterable[Observation]] = partial(_observe, counters, counter)
             meter.create_observable_counter(spec.name, [observe], spec.unit, spec.description)
         self._commits = meter.create_histogram(
-            COMMIT_DURATION, "s", COMMIT_DURATION_MEANING, explicit_bucket_boundaries_advisory=_BUCKETS_SECONDS
+            COMMIT_DURATION,
+            COMMIT_DURATION_UNIT,
+            COMMIT_DURATION_MEANING,
+            explicit_bucket_boundaries_advisory=_BUCKETS_SECONDS,
         )
 
     def committed(self, seconds: float) -> None:
