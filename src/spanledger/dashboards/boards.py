@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from spanledger.dashboards.anatomy import anatomy
 from spanledger.dashboards.board import Board, write
 from spanledger.dashboards.chargeback import chargeback
+from spanledger.dashboards.component import component
 from spanledger.dashboards.overview import overview
+from spanledger.dashboards.quality import quality
 from spanledger.dashboards.settings import BoardSettings
 
-BUILDERS: tuple[Callable[[BoardSettings], Board], ...] = (overview, chargeback)
+BUILDERS: tuple[Callable[[BoardSettings], Board], ...] = (overview, chargeback, anatomy, quality, component)
 """A builder for each board, in the order in which they are read."""
 
 

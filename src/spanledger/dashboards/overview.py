@@ -127,22 +127,9 @@ _BUDGET = ("budget", "owner", "period")
 
 def _range(queries: Queries) -> list[Placed]:
     settings = queries.settings
-    now, before = queries.total(WHOLE_COST), queries.total(WHOLE_COST, offset=RANGE)
     by_model = queries.total(WHOLE_COST, by=("model",))
     return [
-        Placed(
-            panels.stats(
-                About(
-                    "Spent",
-                    f"In the chosen range, and in the one of the same length before it. {PRICED} {BY_POSTING}",
-                    NO_COST,
-                ),
-                [Ask(now, "this range"), Ask(or_zero(before, now), "the one before")],
-                USD,
-            ),
-            4,
-            8,
-        ),
+        Placed(_spent(queries), 5, 8),
         Placed(
             panels.bars(
                 About(
@@ -156,7 +143,7 @@ def _range(queries: Queries) -> list[Placed]:
                 settings.bar_min_interval,
                 settings.colors,
             ),
-            14,
+            13,
             8,
         ),
         Placed(
@@ -168,44 +155,34 @@ def _range(queries: Queries) -> list[Placed]:
             6,
             8,
         ),
-        *_beside(queries),
-        Placed(_by_team(queries), 16, 8),
+        Placed(_calls(queries), 5, 8),
+        Placed(_by_team(queries), 19, 8),
     ]
 
 
-def _beside(queries: Queries) -> list[Placed]:
+def _spent(queries: Queries) -> Panel:
+    """One query, for before the first range there is no other one to show."""
     now, before = queries.total(WHOLE_COST), queries.total(WHOLE_COST, offset=RANGE)
+    change = f"{now} / ({before} > 0) - 1"
+    named = {"this range": now, "the one before": before, "change": change}
+    about = About(
+        "Spent",
+        f"In the chosen range, in the one of the same length before it, and the change. {PRICED} {BY_POSTING}",
+        NO_COST,
+    )
+    shown = either(*(tagged(f"({value})", "kind", name) for name, value in named.items()))
+    return panels.written_as(panels.stats(about, [Ask(shown, "{{kind}}")], USD), "change", panels.CHANGE)
+
+
+def _calls(queries: Queries) -> Panel:
     requests = queries.total(Metric.REQUESTS)
     unpriced = or_zero(queries.total(Metric.UNPRICED_REQUESTS), requests)
-    return [
-        Placed(
-            panels.stats(
-                About(
-                    "Against the range before",
-                    f"What was spent, against the range of the same length before it. {PRICED} {BY_POSTING}",
-                    "nothing was spent in the range before",
-                ),
-                [Ask(f"{now} / ({before} > 0) - 1", "change")],
-                panels.CHANGE,
-            ),
-            4,
-            8,
-        ),
-        Placed(
-            panels.stats(
-                About(
-                    "Model calls",
-                    "Each once, and those of them without a price, of all bases: what these cost is in no figure. "
-                    f"{BY_POSTING}",
-                    "no calls in this range",
-                ),
-                [Ask(requests, "calls"), Ask(unpriced, "without a price")],
-                panels.WHOLE,
-            ),
-            4,
-            8,
-        ),
-    ]
+    about = About(
+        "Model calls",
+        f"Each once, and those of them without a price, of this basis; what these cost is in no figure. {BY_POSTING}",
+        "no calls in this range",
+    )
+    return panels.stats(about, [Ask(requests, "calls"), Ask(unpriced, "without a price, any basis")], panels.WHOLE)
 
 
 def _by_team(queries: Queries) -> Panel:

@@ -38,7 +38,8 @@ SHARE = Unit(units.PercentUnit, 1)
 CHANGE = Unit(units.PercentUnit, 1, is_signed=True)
 COUNT = Unit(units.Short)
 WHOLE = Unit(units.Short, 0)
-SECONDS = Unit(units.Seconds, 1)
+SECONDS = Unit(units.Seconds)
+DAYS = Unit(units.Days, 0)
 BYTES = Unit(units.BytesIEC)
 PER_SECOND = Unit(units.CountsPerSecond)
 
@@ -62,11 +63,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """From a value on, a colour; a word says the same to those who do not see it."""
+    """From a value on, a colour, of the value that is written there too."""
 
     at: float | None
     color: str
-    word: str = ""
 
 
 PLAIN: tuple[Level, ...] = (Level(None, "text"),)
@@ -75,12 +75,12 @@ PLAIN: tuple[Level, ...] = (Level(None, "text"),)
 
 def rising(warn: float, bad: float) -> tuple[Level, ...]:
     """More is worse."""
-    return (Level(None, "green", "fine"), Level(warn, "orange", "look"), Level(bad, "red", "act"))
+    return (Level(None, "green"), Level(warn, "orange"), Level(bad, "red"))
 
 
 def falling(bad: float, low: float) -> tuple[Level, ...]:
     """Less is worse."""
-    return (Level(None, "red", "act"), Level(bad, "orange", "look"), Level(low, "green", "fine"))
+    return (Level(None, "red"), Level(bad, "orange"), Level(low, "green"))
 
 
 Panel = stat.Panel | bargauge.Panel | timeseries.Panel | table.Panel
@@ -89,8 +89,14 @@ Panel = stat.Panel | bargauge.Panel | timeseries.Panel | table.Panel
 _P = TypeVar("_P", stat.Panel, bargauge.Panel, timeseries.Panel, table.Panel)
 
 
-def stats(about: About, asks: Sequence[Ask], unit: Unit, levels: Sequence[Level] = PLAIN) -> stat.Panel:
-    """Large figures, of one instant."""
+def stats(
+    about: About,
+    asks: Sequence[Ask],
+    unit: Unit,
+    levels: Sequence[Level] = PLAIN,
+    words: Mapping[str, str] | None = None,
+) -> stat.Panel:
+    """Large figures, of one instant; `words` stand for values."""
     panel = (
         stat.Panel()
         .graph_mode(options.BigValueGraphMode.NONE)
@@ -100,6 +106,10 @@ def stats(about: About, asks: Sequence[Ask], unit: Unit, levels: Sequence[Level]
         .wide_layout(False)
         .reduce_options(_last_value())
     )
+    if words:
+        panel.mappings(
+            [models.ValueMap(options={key: models.ValueMappingResult(text=text) for key, text in words.items()})]
+        )
     return _common(panel, about, asks, unit, levels, is_instant=True)
 
 
@@ -160,6 +170,12 @@ def _table(
     arrange = {"excludeByName": {"Time": True}, "indexByName": places, "renameByName": {**columns, **values}}
     panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=arrange))
     return _common(panel, about, asks, unit, (), is_instant=True, is_table=True)
+
+
+def written_as(panel: stat.Panel, pattern: str, unit: Unit) -> stat.Panel:
+    """Results whose name fits are of another unit."""
+    properties = [models.DynamicConfigValue("unit", unit.name), models.DynamicConfigValue("decimals", unit.decimals)]
+    return panel.override_by_regexp(pattern, properties)
 
 
 def dashed(panel: timeseries.Panel, pattern: str, color: str) -> timeseries.Panel:

@@ -9,7 +9,7 @@ from spanledger.core.gauges import GAUGES, Gauge
 from spanledger.core.prometheus_names import prometheus_name, with_suffixes
 from spanledger.core.semconv import ADJUSTMENT_OF, DEFAULT_RESOURCE_LABELS, METRICS, Metric
 from spanledger.dashboards.settings import BoardSettings, Naming
-from spanledger.telemetry import COUNTERS, Counter
+from spanledger.telemetry import COMMIT_DURATION, COMMIT_DURATION_UNIT, COUNTERS, Counter
 
 Name = Metric | Gauge | Counter
 
@@ -71,18 +71,21 @@ def name_in(naming: Naming, name: Name) -> str:
     """Name in the backend."""
     match name:
         case Counter():
-            full, unit, is_counter = COUNTERS[name].name, COUNTERS[name].unit, True
+            return _written(naming, COUNTERS[name].name, COUNTERS[name].unit, is_counter=True)
         case Gauge():
-            full, unit, is_counter = name.value, GAUGES[name].unit, False
+            return _written(naming, name.value, GAUGES[name].unit, is_counter=False)
         case Metric():
-            full, unit, is_counter = name.value, METRICS[name].unit, METRICS[name].monotonic
+            return _written(naming, name.value, METRICS[name].unit, is_counter=METRICS[name].monotonic)
+
+
+def _written(naming: Naming, name: str, unit: str, *, is_counter: bool) -> str:
     match naming:
         case Naming.UNDERSCORES:
-            return prometheus_name(full, unit, is_counter=is_counter)
+            return prometheus_name(name, unit, is_counter=is_counter)
         case Naming.SUFFIXES:
-            return with_suffixes(full, unit, is_counter=is_counter)
+            return with_suffixes(name, unit, is_counter=is_counter)
         case Naming.VERBATIM:
-            return full
+            return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,11 @@ class Queries:
         """
         known = labels_of(name)
         _require(known, (match.label for match in where), name)
+        return self._selector(name_in(self.settings.naming, name), known, where)
+
+    def _selector(self, written: str, known: frozenset[str], where: tuple[Match, ...]) -> str:
         scope = (match for match in self.scope if match.label in known)
         conditions = [*self.settings.matchers, *map(str, (*scope, *where))]
-        written = name_in(self.settings.naming, name)
         if self.settings.naming is Naming.UNDERSCORES:
             return written + (f"{{{','.join(conditions)}}}" if conditions else "")
         return "{" + ",".join([f'__name__="{written}"', *conditions]) + "}"
@@ -136,6 +141,16 @@ class Queries:
         by = tuple(by)
         _require(labels_of(name), by, name)
         return f"sum{_by(by)} ({self.change(name, *where, window=window, offset=offset)})"
+
+    def rate(self, name: Counter, *where: Match) -> str:
+        """How fast each series of a counter rises, a second."""
+        return f"rate({self.series(name, *where)}[$__rate_interval])"
+
+    def commit_seconds(self, quantile: float) -> str:
+        """How long commits take: so many of them at most."""
+        written = _written(self.settings.naming, COMMIT_DURATION, COMMIT_DURATION_UNIT, is_counter=False)
+        buckets = self._selector(f"{written}_bucket", _EVERYWHERE, ())
+        return f"histogram_quantile({quantile}, sum by (le) (rate({buckets}[$__rate_interval])))"
 
     def now(self, name: Gauge, *where: Match, by: Iterable[str] = (), how: str = "sum") -> str:
         """A gauge as it is.
@@ -169,8 +184,8 @@ def or_zero(expression: str, while_there_is: str) -> str:
 
 
 def share(part: str, whole: str) -> str:
-    """A part of a whole, from 0 to 1: 0 where the part has nothing, nothing where the whole is 0."""
-    return f"(({part}) or 0 * ({whole})) / (({whole}) > 0)"
+    """A part of a whole, neither apart by labels: 0 where the part has nothing, nothing where the whole is 0."""
+    return f"(({part}) or vector(0)) / (({whole}) > 0)"
 
 
 def _by(labels: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS, METRICS
 from spanledger.dashboards.boards import build
 from spanledger.dashboards.settings import BACKENDS
-from spanledger.telemetry import COUNTERS
+from spanledger.telemetry import COMMIT_DURATION, COMMIT_DURATION_UNIT, COUNTERS
 
 FOLDER = Path(__file__).parents[3] / "dashboards"
 BOARDS = {path.name: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
@@ -37,14 +37,16 @@ LABELS: dict[str, set[str]] = {
     **{
         prometheus_name(spec.name, spec.unit, is_counter=True): {spec.label} if spec.label else set()
         for spec in COUNTERS.values()
+        if spec.is_exported
     },
+    f"{prometheus_name(COMMIT_DURATION, COMMIT_DURATION_UNIT, is_counter=False)}_bucket": {"le"},
 }
 """Every name in Prometheus and its labels, from the tables of the code."""
 
 _SELECTOR = re.compile(r"(spanledger_\w+)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)(?:=~|!~|!=|=)"')
 _GROUPING = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right) \(([^)]*)\)")
-_MADE = {"twin", "per", "kind"}
+_MADE = {"twin", "per", "kind", "name"}
 """Labels that queries make themselves."""
 
 
