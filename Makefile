@@ -7,7 +7,7 @@ PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(H
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector prometheus test-prometheus compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fuzz ci clean
+.PHONY: help setup demo test collector test-collector prometheus test-prometheus e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fuzz ci clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -43,6 +43,16 @@ test-prometheus: setup ## Run the tests with a real Prometheus and promtool, bui
 	if [ $$status -eq 3 ]; then echo "SKIPPED: the tests with a real Prometheus"; exit 0; fi; \
 	[ $$status -eq 0 ] || exit $$status; \
 	PROMETHEUS="$$bin/prometheus" PROMTOOL="$$bin/promtool" $(BIN)/python -m pytest -q -m prometheus tests/prometheus
+
+LAB ?= $(firstword $(dir $(wildcard ../*/lab/labrun.py)))
+CLIENT_VERSION ?= 2.1.330
+e2e-client: setup ## Let a real client work through the scenarios of a capture lab, against the running service: LAB=folder
+	@test -f "$(LAB)/labrun.py" || { echo "SKIPPED: no capture lab: give its folder, the one with labrun.py, as LAB=..."; exit 0; }; \
+	client="$$(CLIENT_VERSION=$(CLIENT_VERSION) tools/get_client.sh)"; status=$$?; \
+	if [ $$status -eq 3 ]; then echo "SKIPPED: the tests with a real client"; exit 0; fi; \
+	[ $$status -eq 0 ] || exit $$status; \
+	CLIENT="$$client" LAB="$(LAB)" unshare --net --map-root-user sh -c 'ip link set lo up && exec "$$@"' loopback-only \
+	$(BIN)/python -m pytest -v -m client tests/client
 
 compatibility: setup ## Write docs/reference/compatibility.md anew from the tests with real backends
 	@OTELCOL="$$(nice tools/build_collector.sh)" PROMETHEUS="$(PROMETHEUS)" COMPATIBILITY=write \

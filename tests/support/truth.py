@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 
 from spanledger.core.batch import Batch, PointData
@@ -26,6 +27,8 @@ CAPTURES = Path(__file__).parent.parent / "captures"
 
 _TYPES = ("input", "output", "cacheRead", "cacheCreation")
 _KEYS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
+_PROMPT = (0, 2, 3)
+"""Places in `_TYPES` of what makes up a prompt."""
 Counts = tuple[int, int, int, int]
 
 
@@ -141,7 +144,9 @@ def _share(found: Served, rest: Iterable[Request], held: Counts) -> None:
     completed if the sums hold all of it and it was not cut.
     """
     last: Request | None = None
-    for request in sorted(rest, key=lambda request: request.is_cut):
+    requests = list(rest)
+    made_up = _making_up(requests, held)
+    for request in sorted(requests, key=lambda request: (request not in made_up, request.is_cut)):
         seen = request
         if request.is_cut or held[1] < request.usage.output:
             seen = replace(request, usage=replace(request.usage, output=0))
@@ -154,6 +159,15 @@ def _share(found: Served, rest: Iterable[Request], held: Counts) -> None:
         last = seen
     if last is not None and held[1]:
         found.summed[-1] = replace(last, usage=replace(last.usage, output=last.usage.output + held[1]))
+
+
+def _making_up(requests: Sequence[Request], held: Counts) -> Sequence[Request]:
+    """The requests whose prompts are just those that sums hold; all where none are. A smaller one fits any sum."""
+    for size in range(len(requests), -1, -1):
+        for some in combinations(requests, size):
+            if all(sum(one.counts[place] for one in some) == held[place] for place in _PROMPT):
+                return some
+    return requests
 
 
 def _minus(one: Counts, other: Counts) -> Counts:
