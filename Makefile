@@ -10,7 +10,7 @@ STAMP := $(VENV)/.setup-stamp
 .PHONY: help setup demo test collector test-collector prometheus test-prometheus e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fuzz ci clean
 
 help: ## List the verbs
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make .venv with the command in .venv/bin/spanledger
 
