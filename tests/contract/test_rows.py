@@ -27,7 +27,7 @@ from support.processes import Serving, start_serve
 from support.serving import Transport
 
 CONTENT_TYPES = {Transport.HTTP_PROTOBUF: "application/x-protobuf", Transport.HTTP_JSON: "application/json"}
-KEPT_GROWTH_MIB = 384
+KEPT_GROWTH_MIB = 256
 """What all rows together may leave behind: memory that the allocator keeps for next time."""
 
 TOKENS = f"""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 
 from spanledger.cli.options import ConfigOption, ExitCode, LedgerOption, exits_on_bad_input
+from spanledger.cli.process import allow_open_files, give_back_large_memory
 from spanledger.config.destinations import DEFAULT_DESTINATION
 from spanledger.config.sections import Settings
 from spanledger.config.settings import FLAGS, load_settings, require_no_loop
@@ -47,17 +47,10 @@ def serve(
     settings = load_settings(config, os.environ, given)
     require_no_loop(settings)
     start_logs(settings.log.format, settings.log.level, settings.log.repeat_interval_seconds, sys.stderr)
-    _allow_open_files(2 * settings.receiver.max_connections + _OTHER_FILES)
+    give_back_large_memory()
+    allow_open_files(2 * settings.receiver.max_connections + _OTHER_FILES)
     while asyncio.run(_serve(settings)):
         pass
-
-
-def _allow_open_files(wanted: int) -> None:
-    """Raise the soft limit of open files towards the hard one: every connection is a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < allowed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 async def _serve(settings: Settings) -> bool:
