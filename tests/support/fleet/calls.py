@@ -42,7 +42,7 @@ _RATES = {
 }
 _LONG_PROMPT_MODEL, _LONG_PROMPT_ABOVE, _LONG_PROMPT_FACTOR = "claude-haiku-5-5", 100_000, 5
 _FAST_FACTOR = {"claude-opus-5-5": 2}
-_BEDROCK = {"us.anthropic.claude-opus-5-5": "claude-opus-5-5"}
+_BEDROCK = {f"us.anthropic.{model}": model for model in ("claude-opus-5-5", "claude-haiku-5-5", "claude-sonnet-5")}
 _UNDATED = {"claude-sonnet-4-5": "claude-sonnet-4-5-20250929"}
 _DEFAULT_MODEL = "claude-opus-5-5"
 """What the client takes the price of for a name that it does not know."""
@@ -74,6 +74,7 @@ class Call:
     def picousd(self) -> int:
         """What it costs: at Bedrock's geographic profiles a tenth more."""
         cost = _tokens_picousd(_BEDROCK.get(self.served, self.served), self.count, fast=self.served_fast)
+        # Every rate of the models above is a multiple of ten pico-USD.
         premium = cost // 10 if self.served in _BEDROCK else 0
         return cost + premium + self.count.searches * PICO_PER_WEB_SEARCH
 
@@ -120,6 +121,7 @@ class Habit:
     mix: Mix
     main: tuple[str, str]
     helper: tuple[str, str] = ("claude-haiku-5-5", "claude-haiku-5-5")
+    classifier: tuple[str, str] = ("claude-sonnet-5[1m]", "claude-sonnet-5")
     fast: bool = False
     numbers: int = 0
     last: dict[str, Count] = field(default_factory=dict)
@@ -147,8 +149,7 @@ class Habit:
         if rng.random() < mix.classifier:
             before = now - int(rng.uniform(0.2, 1.2) * SECOND)
             count = Count(rng.randint(100, 600), rng.randint(20, 80), rng.randint(4_000, 25_000), rng.randint(0, 600))
-            names = ("claude-sonnet-5[1m]", "claude-sonnet-5")
-            calls.append(replace(self._call(before, names, "auto_mode", "auxiliary", count), has_log=False))
+            calls.append(replace(self._call(before, self.classifier, "auto_mode", "auxiliary", count), has_log=False))
         if rng.random() < mix.unknown_sources:
             calls.append(self._call(now - SECOND // 2, self.helper, "foresight_v2", "auxiliary", self._small()))
         if rng.random() < mix.web_searches:

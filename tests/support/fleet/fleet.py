@@ -26,7 +26,7 @@ _MAIN_MODELS = (
     ("claude-sonnet-4-5[1m]", "claude-sonnet-4-5-20250929"),
 )
 _OLD_MODELS = ("claude-opus-4-6", "claude-opus-4-6"), ("claude-haiku-4-5-20251001", "claude-haiku-4-5-20251001")
-_BEDROCK_MODEL = ("us.anthropic.claude-opus-5-5", "us.anthropic.claude-opus-5-5")
+_BEDROCK_MODEL, _BEDROCK_HELPER = "us.anthropic.claude-opus-5-5", "us.anthropic.claude-haiku-5-5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,8 @@ class _Developer:
         if self.is_fast:
             main = _MAIN_MODELS[0]
         if self.is_bedrock:
-            main = _BEDROCK_MODEL
+            names = (_BEDROCK_MODEL,) * 2, (_BEDROCK_HELPER,) * 2
+            return Habit(rng, self.options.mix, *names, classifier=("us.anthropic.claude-sonnet-5",) * 2)
         if self.has_alias:
             main = ALIAS
         return Habit(rng, self.options.mix, main, fast=self.is_fast)

@@ -61,7 +61,7 @@ def book(
     parts = open_parts(ledger_path, forward=False)
     now = 0
     for number, group in enumerate(_groups(fleet.sent())):
-        if restarts and number % 1_000 == 999:
+        if restarts and number % 200 == 199:
             parts.ledger.close()
             parts = open_parts(ledger_path, forward=False)
             restarts -= 1
