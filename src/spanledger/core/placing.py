@@ -8,7 +8,7 @@ smallest residual: by query class, then by line; and of equal ones that with the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
@@ -21,15 +21,15 @@ STRADDLE_NANO = 500_000_000
 """A call that ends this close to the border of an interval may lie on either side of it (measured: -100 to +400 ms)."""
 
 _STRADDLERS_MAX = 4
-"""Calls at one border whose sides are tried, all ways; further ones lie where their time says, see `Placed.lent`."""
+"""Calls at one border whose sides are tried, all ways; those of a larger crowd lie where their time says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """An interval and the calls in it.
 
-    `lent` is what may be of calls of a neighbour, where too many lay at the border between to try all ways: as much of
-    the interval's excess as the neighbour lacks and such calls hold. It is no residual.
+    `lent` is what may be of calls of a neighbour, where too many lay at a border to try all ways: as much of the
+    interval's excess as the neighbour lacks and calls at the border between hold. It is no residual.
     """
 
     interval: Interval
@@ -54,32 +54,31 @@ def place(spans: Sequence[Interval], calls: Iterable[ReceivedCall], names: Model
 class _Slot:
     """A time in which calls may lie: an interval, or a gap between two of which no sums came.
 
-    `straddlers` are the calls at the border to the next slot whose side is open, `crowd` those beyond what is tried.
+    `straddlers` are the calls at the border to the next slot whose side is open, `crowd` those of them beyond what is
+    tried; `early` and `late` are all of these by the side that they were put on.
     """
 
     start_unix_nano: int
     end_unix_nano: int
     interval: Interval | None
-    inside: list[ReceivedCall]
-    straddlers: list[ReceivedCall]
-    crowd: list[ReceivedCall]
-
-    @classmethod
-    def of(cls, start_unix_nano: int, end_unix_nano: int, interval: Interval | None = None) -> _Slot:
-        return cls(start_unix_nano, end_unix_nano, interval, [], [], [])
+    inside: list[ReceivedCall] = field(default_factory=list)
+    straddlers: list[ReceivedCall] = field(default_factory=list)
+    crowd: list[ReceivedCall] = field(default_factory=list)
+    early: list[ReceivedCall] = field(default_factory=list)
+    late: list[ReceivedCall] = field(default_factory=list)
 
 
 def _slots(spans: Sequence[Interval]) -> list[_Slot]:
     """Intervals and the gaps around them. A gap so short that a call could be on either side of it is none."""
     if not spans:
         return []
-    slots = [_Slot.of(spans[0].start_unix_nano - STRADDLE_NANO, spans[0].start_unix_nano)]
+    slots = [_Slot(spans[0].start_unix_nano - STRADDLE_NANO, spans[0].start_unix_nano, None)]
     for span, following in pairwise([*spans, None]):
         assert span is not None  # noqa: S101 - only the last one is followed by none
-        slots.append(_Slot.of(span.start_unix_nano, span.end_unix_nano, span))
+        slots.append(_Slot(span.start_unix_nano, span.end_unix_nano, span))
         begins = span.end_unix_nano + 3 * STRADDLE_NANO if following is None else following.start_unix_nano
         if begins - span.end_unix_nano > 2 * STRADDLE_NANO:
-            slots.append(_Slot.of(span.end_unix_nano, begins))
+            slots.append(_Slot(span.end_unix_nano, begins, None))
     return slots
 
 
@@ -106,8 +105,10 @@ def _sort_in(slots: Sequence[_Slot], calls: Iterable[ReceivedCall]) -> None:
         slot.straddlers.sort(key=lambda call: (abs(call.end_unix_nano - border), call.identity))
         slot.crowd = slot.straddlers[_STRADDLERS_MAX:]
         del slot.straddlers[_STRADDLERS_MAX:]
-        for call in slot.crowd:
-            (slot if call.end_unix_nano <= border else following).inside.append(call)
+        slot.early = [call for call in slot.crowd if call.end_unix_nano <= border]
+        slot.late = [call for call in slot.crowd if call.end_unix_nano > border]
+        slot.inside.extend(slot.early)
+        following.inside.extend(slot.late)
 
 
 class _Choice(NamedTuple):
@@ -154,9 +155,12 @@ def _take_sides(slots: Sequence[_Slot], names: ModelNames) -> None:
     path: _Path | None = min(paths, key=lambda path: path.cost)
     for number in range(len(slots) - 1, -1, -1):
         assert path is not None  # noqa: S101 - one step for each slot
-        slots[number].inside.extend(path.choice.before)
-        if path.choice.after:
-            slots[number + 1].inside.extend(path.choice.after)
+        before, after = path.choice.before, path.choice.after
+        slots[number].inside.extend(before)
+        slots[number].early.extend(before)
+        if after:
+            slots[number + 1].inside.extend(after)
+            slots[number].late.extend(after)
         path = path.before
 
 
@@ -225,23 +229,21 @@ class _Sheet:
 
 
 def _lent(slots: Sequence[_Slot]) -> list[ClassCounts]:
-    """What each slot's excess may owe to the crowd at its borders, see `Placed.lent`."""
+    """What each slot's excess may owe to calls at its borders, see `Placed.lent`."""
     lent: list[ClassCounts] = [{} for _ in slots]
     if not any(slot.crowd for slot in slots):
         return lent
     held = [{} if slot.interval is None else held_beyond(slot.interval, slot.inside) for slot in slots]
     for number, slot in enumerate(slots[:-1]):
-        late = [call for call in slot.crowd if call.end_unix_nano > slot.end_unix_nano]
-        early = [call for call in slot.crowd if call.end_unix_nano <= slot.end_unix_nano]
-        _lend(held[number], held[number + 1], late, lent[number])
-        _lend(held[number + 1], held[number], early, lent[number + 1])
+        _lend(held[number], held[number + 1], slot.late, lent[number])
+        _lend(held[number + 1], held[number], slot.early, lent[number + 1])
     return lent
 
 
-def _lend(excess: ClassCounts, lack: ClassCounts, crowd: Iterable[ReceivedCall], lent: ClassCounts) -> None:
+def _lend(excess: ClassCounts, lack: ClassCounts, calls: Iterable[ReceivedCall], lent: ClassCounts) -> None:
     """Set off the excess of one slot with what another lacks, as far as calls that lie in the other hold it."""
     movable: ClassCounts = {}
-    for call in crowd:
+    for call in calls:
         movable[call.query_class] = movable.get(call.query_class, Counts()).plus(call.counts)
     for of_calls, most in movable.items():
         for query_class in sorted(excess):
