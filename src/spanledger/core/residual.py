@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from spanledger.core.control import Counts, Interval, Line
-from spanledger.core.excess import ClassCounts, excess_by_class, held_beyond
+from spanledger.core.excess import ClassCounts, excess_by_class, held_beyond, weight
 from spanledger.core.placing import Placed, place
 from spanledger.core.received import Alias, ModelNames, ReceivedCall
-from spanledger.core.usage import QueryClass, Source
+from spanledger.core.usage import QueryClass, Source, Speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ class Reading:
     leftovers: list[Leftover]
     aliases: set[Alias]
     held: dict[str, Held]
+
+
+_DOUBTFUL_MAX = 8
+"""Calls of one line in an interval whose speed is found by trying all ways; of more each goes where it was asked."""
 
 
 def read_sums(
@@ -87,7 +92,8 @@ def _read_interval(placed: Placed, names: ModelNames, wanted: Container[str], re
         lines = {line: _Open(total.counts, []) for line, total in span.lines.items() if line.query_class is query_class}
         if not _tells_anything(lines, target, calls, names, wanted):
             continue
-        unmatched = _take_off(lines, [call for call in calls if call.query_class is query_class], names)
+        of_class = [call for call in calls if call.query_class is query_class]
+        unmatched = _take_off(lines, of_class, names, wanted)
         reading.aliases.update(_aliases(lines, unmatched, names))
         if not placed.lent:
             reading.held.update(_held(span, lines, wanted))
@@ -171,19 +177,60 @@ def _one_served(asked: str, calls: Sequence[ReceivedCall]) -> Iterable[Alias]:
         yield Alias(asked, served.pop())
 
 
-def _take_off(lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall], names: ModelNames) -> Sequence[ReceivedCall]:
+def _take_off(
+    lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall], names: ModelNames, wanted: Container[str]
+) -> Sequence[ReceivedCall]:
     """Take calls off their lines and give those that found none.
 
     By name as asked, by name as served; where no line has the name, by equal counts: of a call, or of all calls that
     one model served. A name that is no model's goes before a model that is not the call's.
     """
-    left = [call for call in calls if not _taken(lines, call, [line for line in lines if line.model == call.asked])]
+    left = _take_at_either_speed(lines, calls, names, wanted)
+    left = [call for call in left if not _taken(lines, call, [line for line in lines if line.model == call.asked])]
     left = [call for call in left if not _taken(lines, call, _named(lines, call.asked, names))]
     left = [call for call in left if not _taken(lines, call, _named(lines, call.served, names))]
     strange = [line for line in lines if not names.known(line.model)]
     left = [call for call in left if not _taken(lines, call, _equal(lines, strange, call))]
     left = _take_groups(lines, left)
     return [call for call in left if not _taken(lines, call, _equal(lines, lines, call))]
+
+
+def _take_at_either_speed(
+    lines: Mapping[Line, _Open], calls: Sequence[ReceivedCall], names: ModelNames, wanted: Container[str]
+) -> list[ReceivedCall]:
+    """Take off the calls of a model with a fast and a standard line where some, the `wanted`, don't tell the speed.
+
+    Those are shared out so that the least is left; give the calls of all other models.
+    """
+    left: list[ReceivedCall] = []
+    by_model: defaultdict[str, list[ReceivedCall]] = defaultdict(list)
+    for call in calls:
+        by_model[names.canonical(call.asked or call.served)].append(call)
+    for model, several in by_model.items():
+        by_speed = {line.speed: lines[line] for line in lines if names.canonical(line.model) == model}
+        doubtful = [call for call in several if call.identity in wanted]
+        if len(by_speed) < len(Speed) or not 0 < len(doubtful) <= _DOUBTFUL_MAX:
+            left.extend(several)
+            continue
+        for call in several:
+            if call.identity not in wanted:
+                by_speed[call.speed].take(call)
+        for speed, call in zip(_least_left(by_speed, doubtful), doubtful, strict=True):
+            by_speed[speed].take(call)
+    return left
+
+
+def _least_left(lines: Mapping[Speed, _Open], calls: Sequence[ReceivedCall]) -> tuple[Speed, ...]:
+    """The speeds of some calls by which their two lines keep the least; of equal ways the one most as asked."""
+
+    def kept(speeds: tuple[Speed, ...]) -> tuple[int, int]:
+        held = {speed: line.counts for speed, line in lines.items()}
+        for speed, call in zip(speeds, calls, strict=True):
+            held[speed] = held[speed].minus(call.counts)
+        against = sum(speed is not call.speed for speed, call in zip(speeds, calls, strict=True))
+        return sum(map(weight, held.values())), against
+
+    return min(product(sorted(Speed), repeat=len(calls)), key=kept)
 
 
 def _equal(lines: Mapping[Line, _Open], among: Iterable[Line], call: ReceivedCall) -> list[Line]:

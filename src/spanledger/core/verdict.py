@@ -116,8 +116,8 @@ def judge(
     The facts as stated come first, then attempts that were cut, then one other fact, two, three; of each kind exactly
     one must reproduce the figure to its own precision. A client prices by the model asked for: where that is another
     than the one served, or may be, the price of another model is an explanation too. None or several: our figure
-    stands, and the verdict says so. The served speed is told by the figure of a client whose table we know; of another
-    one by its sums, where they tell it, for it may know no fast price.
+    stands, at the speed that the sums tell, and the verdict says so. The served speed is told by the figure of a client
+    whose table we know, where it can be explained; of another one by its sums alone, for it may know no fast price.
     """
     if hints.speed is None or clients.has_table(client_version):
         return _judge(book, clients, client_version, call, client_cost_picousd, hints)
@@ -151,8 +151,10 @@ def _judge(
     stated = as_stated(own, call, client_cost_picousd)
     if stated:
         return _judge_stated(book, call, stated)
+    held = call if hints.speed is None else replace(call, speed=hints.speed)
+    by_sums = held != call
     if hints.holds_aborted:
-        return Judgement(Verdict.ABORTED_ATTEMPTS, call)
+        return Judgement(Verdict.ABORTED_ATTEMPTS, held, by_sums)
     if hints.asked and not book.same_model(hints.asked, call.model):
         ways = clients.ways_as(book, client_version, hints.asked)
         by_asked = as_stated(ways, call, client_cost_picousd)
@@ -162,10 +164,10 @@ def _judge(
             return Judgement(Verdict.UNKNOWN_MODEL, call)
     found = _fewest_changes(ways, call, client_cost_picousd, hints)
     if not found:
-        return Judgement(_last_resort(book, own, call, client_cost_picousd), call)
+        return Judgement(_last_resort(book, own, held, client_cost_picousd), held, by_sums)
     may_be_another = not hints.asked and as_stated(clients.ways_as_any(book, client_version), call, client_cost_picousd)
     if several(found) or may_be_another or not is_plain_mixture(found[0].call, call):
-        return Judgement(Verdict.UNEXPLAINED, call, is_open=True)
+        return Judgement(Verdict.UNEXPLAINED, held, by_sums, is_open=True)
     return Judgement(Verdict.INFERRED_FACTS, found[0].call, inferred=True, citation=found[0].way.citation)
 
 

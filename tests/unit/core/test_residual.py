@@ -140,6 +140,17 @@ def test_the_sums_tell_the_speed_of_a_call_that_a_span_alone_told_of() -> None:
     assert read_sums(spans, [span], Names(), ["a"]).held == {"a": Held(line(), None)}
 
 
+def test_calls_of_unknown_speed_are_shared_out_between_a_fast_and_a_standard_line() -> None:
+    """Four asked fast, and two of them were served standard: by each call's own counts any line could hold it."""
+    sizes = (1, 2, 4, 8)
+    asked = [call(str(n), 10, Counts(n, 9 * n, 10 * n), speed=Speed.FAST) for n in sizes]
+    one, two, four, eight = (each.counts for each in asked)
+    spans = [interval(0, 60, {line(speed=Speed.FAST): two.plus(four), line(): one.plus(eight)})]
+    reading = read_sums(spans, asked, Names(), {each.identity for each in asked})
+    standard = {name for name, held in reading.held.items() if held.line.speed is Speed.STANDARD}
+    assert (standard, reading.leftovers) == ({"1", "8"}, [])
+
+
 def test_a_call_of_a_word_that_we_do_not_know_is_of_the_class_whose_sums_hold_it() -> None:
     spans = [interval(0, 60, {line(HAIKU, AUXILIARY): A, line(OPUS): B})]
     strange = call("a", 10, A, model=HAIKU, query_class=UNKNOWN)
