@@ -63,11 +63,10 @@ class ResidualStore:
         due = self._connection.execute("SELECT min(due_unix_nano) FROM unreconciled").fetchone()[0]
         return None if due is None else int(due)
 
-    def done(self, groups: Iterable[str], now_unix_nano: int) -> None:
-        """Forget that groups are to be looked at now; what is due later stays."""
-        self._connection.executemany(
-            "DELETE FROM unreconciled WHERE group_key = ? AND due_unix_nano <= ?",
-            [(group, now_unix_nano) for group in groups],
+    def done(self, group: str, now_unix_nano: int) -> None:
+        """Forget that a group is to be looked at now; what is due later stays."""
+        self._connection.execute(
+            "DELETE FROM unreconciled WHERE group_key = ? AND due_unix_nano <= ?", (group, now_unix_nano)
         )
 
     def senders_of(self, source: Source) -> list[int]:

@@ -20,6 +20,9 @@ from spanledger.service.stretches import BookNames
 _GROUPS_MAX = 100
 """Groups that one transaction takes."""
 
+_CALLS_MAX = 2_000
+"""Calls after which one transaction takes no further group."""
+
 _SLOTS = 2
 """Looks at a busy group in the time that a record waits for its reconciliation."""
 
@@ -83,18 +86,23 @@ class Reconciler:
         return self._ledger.residuals.next_due_unix_nano()
 
     def advance(self, prices: Prices, now_unix_nano: int) -> bool:
-        """Reconcile the groups that are due; True when there may be more."""
+        """Reconcile groups that are due, so many that a transaction is not long; True when there may be more."""
         due = self._ledger.residuals.due(now_unix_nano, _GROUPS_MAX)
-        self._ledger.residuals.done([what.source.group for what in due], now_unix_nano)
-        for what in due:
-            self._reconcile(what, prices, now_unix_nano)
+        calls = 0
+        for number, what in enumerate(due, start=1):
+            self._ledger.residuals.done(what.source.group, now_unix_nano)
+            calls += self._reconcile(what, prices, now_unix_nano)
+            if calls > _CALLS_MAX and number < len(due):
+                return True
         return len(due) == _GROUPS_MAX
 
-    def _reconcile(self, what: Unreconciled, prices: Prices, now_unix_nano: int) -> None:
+    def _reconcile(self, what: Unreconciled, prices: Prices, now_unix_nano: int) -> int:
+        """Reconcile a group; give how many calls were looked at."""
         assessment = assess(self._ledger, prices, self._policy, what, now_unix_nano)
         keep_learnt(self._ledger, what.source, assessment.learnt, now_unix_nano)
         self._post_residuals(what, assessment, now_unix_nano)
         self._refine_calls(assessment, prices, now_unix_nano)
+        return len(assessment.stretch.calls)
 
     def _post_residuals(self, what: Unreconciled, assessment: Assessment, now_unix_nano: int) -> None:
         group, spans = what.source.group, assessment.stretch.settled
