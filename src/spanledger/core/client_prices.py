@@ -49,15 +49,23 @@ class VersionRange:
         return bool(version) and self.since <= version and (self.until is None or version < self.until)
 
 
+UNKNOWN_MODELS = "*"
+"""In the place of a model: every name that is no model's, such as a gateway's alias."""
+
+
 @dataclass(frozen=True, slots=True)
 class Erratum:
-    """A known error of some client versions for one model, with its source."""
+    """A known error of some client versions for one model, or for `UNKNOWN_MODELS`, with its source."""
 
     versions: VersionRange
     model: str
     citation: str
     factor: Fraction = Fraction(1)
     priced_as: str = ""
+
+    def pricing(self, book: PriceBook) -> ClientPricing:
+        """The way in which these versions price the model."""
+        return ClientPricing(Origin.ERRATUM, book, self.citation, self.priced_as, self.factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,12 @@ class ClientPrices:
         """
         return self._remembered(book, client_version, model, self._ways_of)
 
+    def ways_of_name(self, book: PriceBook, client_version: str, name: str) -> _Ways:
+        """Ways in which a version may price what was asked for under a name, which may be no model's."""
+        if book.resolve(name).prices is not None:
+            return self.ways(book, client_version, name)
+        return tuple(erratum.pricing(book) for erratum in self._errors(client_version, UNKNOWN_MODELS))
+
     def has_table(self, client_version: str) -> bool:
         """Whether the price table of a version is known."""
         return client_version in self._tables
@@ -167,16 +181,12 @@ class ClientPrices:
         if table is not None:
             found.append(ClientPricing(Origin.TABLE, table, f"the price table of Claude Code {client_version}"))
         prices = book.resolve(model).prices
-        errata = [
-            erratum
-            for erratum in self._errata
-            if prices is not None and erratum.model == prices.id and erratum.versions.holds(client_version)
-        ]
-        found.extend(
-            ClientPricing(Origin.ERRATUM, book, erratum.citation, erratum.priced_as, erratum.factor)
-            for erratum in errata
-        )
+        errata = [] if prices is None else self._errors(client_version, prices.id)
+        found.extend(erratum.pricing(book) for erratum in errata)
         return tuple(found[-len(errata) :] if any(erratum.versions.is_closed for erratum in errata) else found)
+
+    def _errors(self, client_version: str, model: str) -> list[Erratum]:
+        return [one for one in self._errata if one.model == model and one.versions.holds(client_version)]
 
     def _ways_as(self, book: PriceBook, client_version: str, asked: str) -> _Ways:
         citation = f"priced as {asked}, the model asked for"

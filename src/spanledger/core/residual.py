@@ -162,13 +162,18 @@ def _tells_anything(
 
 
 def _aliases(lines: Mapping[Line, _Open], unmatched: Sequence[ReceivedCall], names: ModelNames) -> Iterable[Alias]:
-    """What names that are no model's stand for: the one model of all calls that make up such a line to the token."""
-    for line, open_line in lines.items():
-        if not names.known(line.model):
-            yield from _one_served(line.model, open_line.calls)
-    strange = [line for line in lines if not names.known(line.model) and not lines[line].calls]
-    if len(strange) == 1 and unmatched and lines[strange[0]].counts == _sum(unmatched):
-        yield from _one_served(strange[0].model, unmatched)
+    """What names that are no model's stand for: the one model that served all calls on such a line.
+
+    Calls that found no line are on the one such line without any, if they fit and no other line has anything left.
+    """
+    strange = [line for line in lines if not names.known(line.model)]
+    for line in strange:
+        yield from _one_served(line.model, lines[line].calls)
+    without = [line for line in strange if not lines[line].calls]
+    if len(without) != 1 or not unmatched or not lines[without[0]].counts.holds(_sum(unmatched)):
+        return
+    if not any(any(lines[line].counts.positive) for line in lines if line != without[0]):
+        yield from _one_served(without[0].model, unmatched)
 
 
 def _one_served(asked: str, calls: Sequence[ReceivedCall]) -> Iterable[Alias]:

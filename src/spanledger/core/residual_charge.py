@@ -48,7 +48,7 @@ def long_writes(leftover: Leftover, prices: Prices) -> LongWrites:
     time, so that the sum is right whichever call it was. Of the ways in which the client's version may price just one
     must come out even, or all alike.
     """
-    ways = prices.clients.ways(prices.book, leftover.source.client_version, leftover.line.model)
+    ways = prices.clients.ways_of_name(prices.book, leftover.source.client_version, leftover.line.model)
     found = [told for way in ways if (told := _long_writes(leftover, way)) is not None]
     return found[0] if found and all(told == found[0] for told in found) else LongWrites()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,10 +23,20 @@ _DUE = """
 SELECT sender_id, min(start_unix_nano), max(end_unix_nano) FROM unreconciled WHERE due_unix_nano <= ?
 GROUP BY group_key ORDER BY group_key LIMIT ?
 """
-_UNPRICED = """
-SELECT posting.sender_id, min(posting.occurred_unix_nano), max(posting.occurred_unix_nano)
-FROM sender CROSS JOIN posting ON posting.sender_id = sender.id
-WHERE sender.user_id = ? AND sender.tenant = ? AND posting.cost_picousd IS NULL GROUP BY posting.sender_id
+# Where a user's sums, and spans, name something.
+_NAMED = """
+SELECT sender_id, min(began), max(ended) FROM (
+    SELECT sender.id AS sender_id, min(start_unix_nano, time_unix_nano - 1) AS began, time_unix_nano + 1 AS ended
+    FROM sender CROSS JOIN control_point ON control_point.sender_id = sender.id
+    WHERE sender.user_id = :user AND sender.tenant = :tenant
+        AND control_point.model IN (SELECT value FROM json_each(:names))
+    UNION ALL
+    SELECT sender.id, time_unix_nano, time_unix_nano
+    FROM sender CROSS JOIN evidence ON evidence.sender_id = sender.id
+    CROSS JOIN call_kind ON call_kind.id = evidence.call_kind_id
+    WHERE sender.user_id = :user AND sender.tenant = :tenant
+        AND call_kind.model IN (SELECT value FROM json_each(:names))
+) GROUP BY sender_id
 """
 
 
@@ -136,7 +147,8 @@ class ResidualStore:
             sorted((source.home, alias.asked, alias.served) for alias in aliases),
         )
 
-    def unpriced_of(self, source: Source) -> list[Unreconciled]:
-        """Where something of a user was posted without a price, by sender."""
-        rows = self._connection.execute(_UNPRICED, (source.user_id, source.tenant))
+    def named(self, source: Source, names: Iterable[str]) -> list[Unreconciled]:
+        """Where a user's sums or records name one of some models, by sender."""
+        of_user = {"user": source.user_id, "tenant": source.tenant, "names": json.dumps(list(names))}
+        rows = self._connection.execute(_NAMED, of_user)
         return [Unreconciled(self._senders.value_of(sender_id), start, end) for sender_id, start, end in rows]

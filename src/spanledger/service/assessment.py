@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from spanledger.core.attempts import ATTEMPTS_NANO, Excess, Remainder, holding_attempts
+from spanledger.core.book import PriceBook
 from spanledger.core.client_prices import ClientPricing, Origin
 from spanledger.core.posting import Charge, Status
 from spanledger.core.rating_input import RatingInput
@@ -48,10 +49,11 @@ class Assessment:
 
 def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, now_unix_nano: int) -> Assessment:
     """Assess the stretch around a time of a group; reads only."""
-    names = BookNames(prices.book)
     senders = ledger.residuals.senders_of(what.source)
     known = ledger.residuals.aliases(what.source)
-    stretch, since = _stretch(ledger, policy, what, _unambiguous(known, names), now_unix_nano)
+    known_for = _unambiguous(known, prices.book)
+    names = BookNames(prices.book, known_for)
+    stretch, since = _stretch(ledger, policy, what, known_for, now_unix_nano)
     any_fast = any(line.speed is Speed.FAST for span in stretch.intervals for line in span.lines)
     open_calls = {
         call.received.identity: call
@@ -60,7 +62,7 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
     }
     reading = read_sums(stretch.intervals, [call.received for call in stretch.calls], names, open_calls)
     found = reading.aliases | {alias for call in stretch.calls if (alias := _alias(call, names)) is not None}
-    aliases = _unambiguous(known | found, names)
+    aliases = _unambiguous(known | found, prices.book)
     residuals: dict[str, Residual] = {}
     shares: dict[str, LongWrites] = {}
     settled = {span.end_unix_nano for span in stretch.settled}
@@ -203,10 +205,10 @@ def _alias(call: Call, names: ModelNames) -> Alias | None:
     return Alias(call.span.record.model, call.log.record.model)
 
 
-def _unambiguous(aliases: Iterable[Alias], names: ModelNames) -> Aliases:
+def _unambiguous(aliases: Iterable[Alias], book: PriceBook) -> Aliases:
     """What each name stands for that is no model's; an alias of several models is left out."""
     served: dict[str, set[str]] = {}
     for alias in aliases:
-        if not names.known(alias.asked):
+        if book.resolve(alias.asked).prices is None:
             served.setdefault(alias.asked, set()).add(alias.served)
     return {asked: models.pop() for asked, models in served.items() if len(models) == 1}

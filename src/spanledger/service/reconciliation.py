@@ -59,7 +59,7 @@ class Reconciler:
         """
         touched: dict[str, Unreconciled] = {}
         told: dict[str, Unreconciled] = {}
-        names = BookNames(prices.book)
+        names = BookNames(prices.book, {})
         for arrival in arrivals:
             if arrival.charge is None:
                 continue
@@ -150,12 +150,15 @@ def _looks_back(arrival: Arrival, charge: Charge, names: ModelNames) -> int | No
 
 
 def keep_learnt(ledger: Ledger, source: Source, learnt: frozenset[Alias], now_unix_nano: int) -> None:
-    """Keep aliases that an assessment found; what has no price and may get one by them is looked at again."""
+    """Keep aliases that an assessment found; all that names one of them is looked at again.
+
+    It may get a price by it, or lose one, when another model is served under the same name.
+    """
     if not learnt:
         return
     ledger.residuals.learn(source, learnt)
     touched: dict[str, Unreconciled] = {}
-    for what in ledger.residuals.unpriced_of(source):
+    for what in ledger.residuals.named(source, {alias.asked for alias in learnt}):
         _touch(touched, what)
     ledger.residuals.note(touched, now_unix_nano + 1)
 

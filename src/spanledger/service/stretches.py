@@ -53,14 +53,15 @@ class Stretch:
 
 
 class BookNames:
-    """Model names as a price book sees them."""
+    """Model names as a price book sees them, with what is known of names that it does not know."""
 
-    def __init__(self, book: PriceBook) -> None:
+    def __init__(self, book: PriceBook, aliases: Aliases) -> None:
         self._book = book
+        self._aliases = aliases
 
     def canonical(self, name: str) -> str:
-        """The model's id; of a name that is no model's, the name without decoration."""
-        resolved = self._book.resolve(name)
+        """The id of the model, or of the one that served the name; of any other name, itself without decoration."""
+        resolved = self._book.resolve(self._aliases.get(name, name))
         return resolved.name.name if resolved.prices is None else resolved.prices.id
 
     def known(self, name: str) -> bool:

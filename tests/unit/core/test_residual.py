@@ -114,11 +114,21 @@ def test_an_alias_is_learnt_from_calls_that_make_up_its_line() -> None:
     assert aliases(spans, calls) == {Alias(TEAM, SONNET)}
 
 
-def test_an_alias_is_not_guessed_from_calls_that_do_not() -> None:
+def test_an_alias_is_learnt_beside_a_call_whose_log_was_lost() -> None:
     spans = [interval(0, 60, {line(TEAM): A.plus(B)})]
-    assert aliases(spans, [call("a", 10, A, model=SONNET)]) == set()
+    assert aliases(spans, [call("a", 10, A, model=SONNET)]) == {Alias(TEAM, SONNET)}
+
+
+def test_an_alias_is_not_guessed() -> None:
+    alone = [interval(0, 60, {line(TEAM): A.plus(B)})]
+    # Two models answered; the calls are more than the line holds; another line may hold the call as well.
     mixed = [call("a", 10, A, model=SONNET), call("b", 20, B, model=HAIKU)]
-    assert aliases(spans, mixed) == set()
+    assert aliases(alone, mixed) == set()
+    assert aliases(alone, [call("c", 10, C, model=SONNET)]) == set()
+    beside = [interval(0, 60, {line(TEAM): A.plus(B), line(OPUS): A.plus(C)})]
+    assert aliases(beside, [call("a", 10, A, model=SONNET)]) == set()
+    two = [interval(0, 60, {line(TEAM): A.plus(B), line("team-haiku"): A.plus(C)})]
+    assert aliases(two, [call("a", 10, A, model=SONNET)]) == set()
 
 
 def test_a_fast_line_and_a_standard_one_are_told_apart_by_speed_then_by_counts() -> None:

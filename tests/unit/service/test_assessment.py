@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,10 +25,13 @@ START = NOW - 10 * SECOND
 client = Client()
 
 
-def settled(folder: Path, deliveries: Sequence[Delivery]) -> list[Charge]:
-    """Charges that stand, the same in any order of arrival."""
+Orders = Iterable[Sequence[Delivery]]
+
+
+def settled(folder: Path, deliveries: Sequence[Delivery], orders: Orders | None = None) -> list[Charge]:
+    """Charges that stand, the same in any order of arrival, or in some."""
     found = []
-    for number, order in enumerate(itertools.permutations(deliveries)):
+    for number, order in enumerate(orders or itertools.permutations(deliveries)):
         with open_books(folder / f"{number}.db") as books:
             charges = books.take(*order).rest().charges
         found.append(sorted(charges, key=lambda charge: charge.identity))
@@ -192,3 +195,39 @@ def test_sums_that_begin_after_their_end_are_charged(tmp_path: Path) -> None:
         backwards = client.sums("claude-opus-5-5", ROUND, 0.058, start=NOW + 3 * 10**6)
         (residual,) = books.take(backwards).rest().residuals
         assert residual.cost_picousd == 58_000 * 10**6
+
+
+def test_a_figure_that_nothing_explains_is_of_the_speed_that_the_sums_tell(tmp_path: Path) -> None:
+    """Asked fast and served standard: 58,000 and not 116,000, whatever is in the client's figure beside it."""
+    log = client.log("req_1", "claude-opus-5-5", ROUND, cost_usd=0.0612345678, speed="fast")
+    (alone,) = settled(tmp_path / "log", [log])
+    assert (alone.cost_picousd, alone.verdict) == (116_000 * 10**6, Verdict.UNEXPLAINED)
+    sums = client.sums("claude-opus-5-5", ROUND, 0.0612345678, start=START)
+    (told,) = settled(tmp_path / "sums", [log, sums])
+    assert (told.cost_picousd, told.account.speed) == (58_000 * 10**6, Speed.STANDARD)
+    assert (told.evidence, told.verdict) == (Evidence.INFERRED, Verdict.UNEXPLAINED)
+
+
+def test_cache_writes_of_an_alias_are_told_by_the_price_that_the_client_takes_for_it(tmp_path: Path) -> None:
+    """At 58,000, as Opus 5.5, 3,000 of them are for an hour. Sonnet 4.5 served it: 48,000. In any order."""
+    early = NOW - 300 * SECOND
+    log = client.log("req_1", "claude-sonnet-4-5-20250929", SHORT, at=early, cost_usd=0.049)
+    of_log = client.sums("team-sonnet", SHORT, 0.049, start=early - 10 * SECOND, end=early)
+    alone = client.sums("team-sonnet", ROUND, 0.058, start=START)
+    residual = next(one for one in settled(tmp_path, [log, of_log, alone]) if one.evidence is Evidence.METRIC)
+    assert (residual.cost_picousd, residual.status) == (48_000 * 10**6, Status.EXACT)
+    assert (residual.tokens.cache_write_5m, residual.tokens.cache_write_1h) == (4_000, 3_000)
+
+
+def test_an_alias_that_two_models_serve_has_no_price_in_whatever_order(tmp_path: Path) -> None:
+    """What was charged by the first model is taken back when the other one is seen under the same name."""
+    deliveries = []
+    for number, model in enumerate(("claude-sonnet-4-5-20250929", "claude-haiku-5-5")):
+        at = NOW - (number + 2) * 300 * SECOND
+        deliveries.append(client.log(f"req_{number}", model, SHORT, at=at, cost_usd=0.049))
+        deliveries.append(client.sums("team", SHORT, 0.049, start=at - 10 * SECOND, end=at))
+    deliveries.append(client.sums("team", ROUND, 0.058, start=START))
+    orders = [deliveries[first:] + deliveries[:first] for first in range(len(deliveries))]
+    charges = settled(tmp_path, deliveries, [*orders, deliveries[::-1]])
+    residual = next(one for one in charges if one.evidence is Evidence.METRIC)
+    assert (residual.cost_picousd, residual.status) == (None, Status.UNPRICED)
