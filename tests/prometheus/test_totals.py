@@ -1,0 +1,101 @@
+"""Totals over a range, as the boards ask for them, on a real Prometheus: a correction and a restart in the range."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from spanledger.core.money import picousd_of_double
+from spanledger.core.semconv import Metric
+from spanledger.core.usage import Temporality
+from spanledger.dashboards.queries import Queries
+from spanledger.dashboards.settings import BACKENDS
+from spanledger.exporter.client import Accepted
+from spanledger.service.series_export import SeriesExport
+from spanledger.telemetry import Counters
+from support.backends import Prometheus
+from support.booking import Books, open_books
+from support.telling import NOW, SECOND, Client, Usage
+
+pytestmark = pytest.mark.prometheus
+
+MINUTE = 60 * SECOND
+TOLD = Usage(input=1000, output=100, write=10_000)
+"""As a span tells of a call: how long its cache writes are kept, only the log event says."""
+BY_SPAN = 1000 * 4_000_000 + 100 * 20_000_000 + 10_000 * 5_000_000
+"""Pico-USD on claude-opus-5-5: cache writes at the 5-minute rate, $5 a million; 0.056 USD."""
+BY_LOG = 1000 * 4_000_000 + 100 * 20_000_000 + 10_000 * 8_000_000
+"""The same at the 1-hour rate, $8 a million; 0.086 USD."""
+QUERIES = Queries(BACKENDS["prometheus"])
+
+
+def exports(books: Books, url: str, first: int, last: int) -> None:
+    """Export every minute of a past, the last one too."""
+    export = SeriesExport(books.ledger, books.parts.pipeline, (), Counters(), Temporality.CUMULATIVE)
+    export.prepare(["prometheus"])
+    headers = {"content-type": "application/x-protobuf"}
+    for now in range(first, last + 1, MINUTE):
+        books.take(at=now)
+        body = export.begin("prometheus", now)
+        requests.post(f"{url}/api/v1/otlp/v1/metrics", data=body, headers=headers, timeout=10).raise_for_status()
+        export.end("prometheus", Accepted())
+
+
+def total(url: str, at: int, window: str, metric: Metric = Metric.COST, **labels: str) -> int:
+    """What a query of the boards says; 0 where it says nothing."""
+    expression = QUERIES.total(metric, by=tuple(labels), window=window)
+    query = {"query": expression, "time": str(at // SECOND)}
+    answer = requests.get(f"{url}/api/v1/query", params=query, timeout=10)
+    answer.raise_for_status()
+    found = [one for one in answer.json()["data"]["result"] if one["metric"] == labels]
+    return sum(picousd_of_double(float(one["value"][1])) for one in found)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """A Prometheus that heard of a call by its span, of a restart, and of the call's log event half an hour later."""
+    prometheus = Prometheus(tmp_path / "prometheus")
+    runner = asyncio.Runner()
+    runner.run(prometheus.start())
+    span = Client().span("req-1", "claude-opus-5-5", TOLD, at=NOW)
+    log = Client().log(
+        "req-1", "claude-opus-5-5", Usage(input=1000, output=100, write=10_000, write_5m=0, write_1h=10_000), at=NOW
+    )
+    with open_books(tmp_path / "ledger.db") as books:
+        exports(books, prometheus.url, NOW - 10 * MINUTE, NOW - MINUTE)
+        books.take(span, at=NOW)
+        exports(books, prometheus.url, NOW + MINUTE, NOW + 15 * MINUTE)
+    with open_books(tmp_path / "ledger.db") as books:
+        exports(books, prometheus.url, NOW + 17 * MINUTE, NOW + 30 * MINUTE)
+        books.take(log, at=NOW + 30 * MINUTE + SECOND)
+        exports(books, prometheus.url, NOW + 31 * MINUTE, NOW + 60 * MINUTE)
+        assert books.ledger.report().cost_picousd == BY_LOG
+    try:
+        yield prometheus.url
+    finally:
+        runner.run(prometheus.stop())
+        runner.close()
+
+
+def test_a_range_has_what_was_posted_in_it_and_what_was_corrected_in_it(url: str) -> None:
+    hour = NOW + 60 * MINUTE
+    assert total(url, hour, "2h") == BY_LOG, "all of it"
+    assert total(url, hour, "1h") == BY_LOG, "from the call on: the new series said 0 first"
+    assert total(url, NOW + 29 * MINUTE, "2h") == BY_SPAN, "before the correction, over a restart"
+    assert total(url, hour, "40m") == BY_LOG - BY_SPAN, "the correction alone"
+    assert total(url, hour, "20m") == 0
+
+
+def test_parts_of_a_range_add_up_to_it(url: str) -> None:
+    ends = [NOW + minutes * MINUTE for minutes in (0, 15, 30, 45, 60)]
+    assert sum(total(url, end, "15m") for end in ends) == BY_LOG
+
+
+def test_a_correction_is_its_owner_s(url: str) -> None:
+    assert total(url, NOW + 60 * MINUTE, "2h", Metric.USER_COST, user="user-1") == BY_LOG
+    assert total(url, NOW + 60 * MINUTE, "2h", Metric.COST, token_class="cache_write_1h") == 10_000 * 8_000_000
+    assert total(url, NOW + 60 * MINUTE, "2h", Metric.COST, token_class="cache_write_unspecified") == 0
