@@ -39,71 +39,61 @@ def overview(settings: BoardSettings) -> Board:
 
 
 def _calendar(queries: Queries) -> list[Placed]:
-    everybody = queries.without_scope("cost_center", "team")
+    everybody = queries.without_scope()
     budget = (is_("scope", "organization"), is_("period", "month"))
-    limit = everybody.now(Gauge.BUDGET_LIMIT, *budget, by=("budget",))
-    spent = everybody.now(Gauge.BUDGET_SPENT, *budget, by=("budget",))
-    forecast = everybody.now(Gauge.BUDGET_FORECAST, *budget, by=("budget",))
-    nobodys = (is_("cost_center", UNALLOCATED), is_("team", UNALLOCATED))
-    unallocated = share(everybody.total(WHOLE_COST, *nobodys), everybody.total(WHOLE_COST))
-    settings = queries.settings
+    limit, spent, forecast = (
+        everybody.now(gauge, *budget, by=("budget", "basis"))
+        for gauge in (Gauge.BUDGET_LIMIT, Gauge.BUDGET_SPENT, Gauge.BUDGET_FORECAST)
+    )
     no_budget = "no monthly budget of the organization"
-    whole = "Of the organization's budgets of a month with this basis, not narrowed by team or cost center."
+    whole = "Of the organization's budgets of a month, whatever basis and owners are chosen."
+    left = (panels.Level(None, "red"), panels.Level(0, "green"))
+    ending = About(
+        "Forecast for the month",
+        "What will be spent by the end of the month: what is, and each day to come as its weekday was in the last four "
+        f"weeks. {whole} {PRICED} {BY_CALL}",
+        no_budget,
+    )
+    remaining = About(
+        "Budget left this month",
+        f"Limit less what is spent. {whole} Below 0 more is spent; nothing is blocked. {PRICED} {BY_CALL}",
+        no_budget,
+    )
     return [
-        Placed(_to_date(queries, "day", "Spent today"), 4, 4),
-        Placed(_to_date(queries, "month", "Spent this month"), 4, 4),
+        Placed(_to_date(queries), 6, 5),
+        Placed(panels.stats(ending, [Ask(forecast, "{{budget}} ({{basis}})")], USD), 4, 5),
         Placed(
-            panels.stats(
-                About(
-                    "Forecast for the month",
-                    f"What will be spent by the end of the month: what is, and each day to come as its weekday was in "
-                    f"the last four weeks. {whole} {PRICED} {BY_CALL}",
-                    no_budget,
-                ),
-                [Ask(forecast, "{{budget}}")],
-                USD,
-            ),
+            panels.stats(remaining, [Ask(f"{limit} - {spent}", "{{budget}} ({{basis}})")], panels.USD_CHANGE, left),
             4,
-            4,
+            5,
         ),
-        Placed(
-            panels.stats(
-                About(
-                    "Budget left this month",
-                    f"Limit less what is spent. {whole} Below 0 more is spent; nothing is blocked. {PRICED} {BY_CALL}",
-                    no_budget,
-                ),
-                [Ask(f"{limit} - {spent}", "{{budget}}")],
-                panels.USD_CHANGE,
-                (panels.Level(None, "red"), panels.Level(0, "green")),
-            ),
-            4,
-            4,
-        ),
-        Placed(
-            panels.stats(
-                About(
-                    "Allocated",
-                    "Share of the cost in the range whose senders state a cost center or a team. Of everybody, not "
-                    f"narrowed by them. {PRICED} {BY_POSTING}",
-                    NO_COST,
-                ),
-                [Ask(f"1 - {unallocated}", "allocated")],
-                panels.SHARE,
-                panels.falling(settings.coverage_bad_share, settings.coverage_low_share),
-            ),
-            4,
-            4,
-        ),
-        Placed(_budget_use(everybody), 4, 4),
+        Placed(_allocated(queries), 4, 5),
+        Placed(_budget_use(everybody), 6, 5),
     ]
 
 
-def _to_date(queries: Queries, period: str, title: str) -> Panel:
+def _to_date(queries: Queries) -> Panel:
     about = About(
-        title, f"Since the {period} began, in the time zone of the component's calendar. {PRICED} {BY_CALL}", NO_COST
+        "Spent today and this month",
+        f"Of the calendar day and month to date, in the component's time zone. {PRICED} {BY_CALL}",
+        NO_COST,
     )
-    return panels.stats(about, [Ask(queries.now(Gauge.COST_PERIOD, is_("period", period)), period)], USD)
+    return panels.stats(about, [Ask(queries.now(Gauge.COST_PERIOD, by=("period",)), "this {{period}}")], USD)
+
+
+def _allocated(queries: Queries) -> Panel:
+    everybody, settings = queries.without_scope("cost_center", "team"), queries.settings
+    nobodys = (is_("cost_center", UNALLOCATED), is_("team", UNALLOCATED))
+    unallocated = share(everybody.total(WHOLE_COST, *nobodys), everybody.total(WHOLE_COST))
+    about = About(
+        "Allocated",
+        "Share of the cost in the range whose senders state a cost center or a team. Of everybody, not narrowed by "
+        "them. "
+        f"{PRICED} {BY_POSTING}",
+        NO_COST,
+    )
+    levels = panels.falling(settings.coverage_bad_share, settings.coverage_low_share)
+    return panels.stats(about, [Ask(f"1 - {unallocated}", "allocated")], panels.SHARE, levels)
 
 
 def _budget_use(queries: Queries) -> Panel:
@@ -112,8 +102,8 @@ def _budget_use(queries: Queries) -> Panel:
     return panels.ranking(
         About(
             "Budgets used most",
-            "Share of each budget that is spent in its current day, week or month, of all scopes and owners with this "
-            f"basis; the five highest. {PRICED} {BY_CALL}",
+            "Share of each budget that is spent in its current day, week or month, whatever basis and owners are "
+            f"chosen; the five highest. {PRICED} {BY_CALL}",
             "no budget",
         ),
         Ask(f"sort_desc(topk(5, {used}))", "{{budget}} {{owner}}"),
@@ -122,7 +112,7 @@ def _budget_use(queries: Queries) -> Panel:
     )
 
 
-_BUDGET = ("budget", "owner", "period")
+_BUDGET = ("budget", "owner", "period", "basis")
 
 
 def _range(queries: Queries) -> list[Placed]:
