@@ -110,8 +110,7 @@ def _saved(queries: Queries) -> Panel:
     about = About(
         "Saved by the cache",
         "What cached tokens would have cost as fresh input, less what reading and writing them costs. Of calls whose "
-        "model "
-        f"has a price and whose cache writes say how long they are kept. {_LIST_NOW} {BY_POSTING}",
+        f"model has a price and whose cache writes say how long they are kept. {_LIST_NOW} {BY_POSTING}",
         "nothing cached in this range",
     )
     expression = f"sum({used} * on (model, provider, token_class) {cheaper}) / {_PER_MILLION}"
@@ -174,8 +173,7 @@ def _purposes(queries: Queries) -> list[Placed]:
                 About(
                     "Agents, skills and MCP servers",
                     "Cost of calls by the agent, skill or MCP server that they were made for, the twelve that cost "
-                    "most. A "
-                    f"call with two of them is in both, so do not add them up. {PRICED} {BY_POSTING}",
+                    f"most. A call with two of them is in both, so do not add them up. {PRICED} {BY_POSTING}",
                     "no agent, skill or MCP server in this range",
                 ),
                 Ask(f"sort_desc(topk(12, {named}))", "{{kind}} {{name}}"),
@@ -194,17 +192,14 @@ def _by_purpose(queries: Queries, label: str) -> str:
 def _dearer(queries: Queries) -> list[Placed]:
     modified = queries.total(Metric.MODIFIER_COST, by=("modifiers",))
     speed = queries.total(Metric.COST, by=("speed",))
-    residual = queries.total(Metric.RESIDUAL_COST)
-    whole = queries.total(WHOLE_COST)
     return [
         Placed(
             panels.ranking(
                 About(
                     "Cost by price modifier",
                     "Cost of whole calls by what changed the price of their model: fast inference, a prompt longer "
-                    "than "
-                    "its limit (long_prompt), US residency, a region; none: the plain price. "
-                    f"{PRICED} {BY_POSTING}",
+                    f"than its limit (long_prompt), US residency, a region; none: the plain price. {PRICED} "
+                    f"{BY_POSTING}",
                     NO_COST,
                 ),
                 Ask(f"sort_desc({modified})", "{{modifiers}}"),
@@ -222,33 +217,26 @@ def _dearer(queries: Queries) -> list[Placed]:
             8,
             7,
         ),
-        Placed(
-            panels.stats(
-                About(
-                    "Aborted, retried and untold",
-                    "Cost that only the clients' sums hold: attempts that were cut and tried again, interrupted "
-                    "replies, and "
-                    "calls whose records were lost or are never sent; and its share of the cost. "
-                    f"{PRICED} {BY_POSTING}",
-                    NO_COST,
-                ),
-                [Ask(or_zero(residual, whole), "residual")],
-                USD,
-            ),
-            4,
-            7,
-        ),
-        Placed(
-            panels.stats(
-                About("Its share", f"Residual, as a share of the cost. {PRICED} {BY_POSTING}", NO_COST),
-                [Ask(share(residual, whole), "of the cost")],
-                panels.SHARE,
-                panels.rising(queries.settings.unsure_warn_share, queries.settings.unsure_bad_share),
-            ),
-            4,
-            7,
-        ),
+        Placed(_untold(queries), 8, 7),
     ]
+
+
+def _untold(queries: Queries) -> Panel:
+    residual, whole = queries.total(Metric.RESIDUAL_COST), queries.total(WHOLE_COST)
+    amounts = {
+        "told by records": f"({whole}) - (({residual}) or vector(0))",
+        "aborted, retried, untold": or_zero(residual, whole),
+        "its share": share(residual, whole),
+    }
+    about = About(
+        "Aborted, retried and untold",
+        "Cost of calls whose records came; cost that only the clients' sums hold: attempts that were cut and tried "
+        f"again, interrupted replies, calls whose records were lost or are never sent; and its share. {PRICED} "
+        f"{BY_POSTING}",
+        NO_COST,
+    )
+    shown = either(*(tagged(f"({amount})", "kind", name) for name, amount in amounts.items()))
+    return panels.written_as(panels.stats(about, [Ask(shown, "{{kind}}")], USD), "its share", panels.SHARE)
 
 
 def _what_if(queries: Queries) -> list[Placed]:
@@ -258,13 +246,13 @@ def _what_if(queries: Queries) -> list[Placed]:
     now = f"sum by (model) ({used} * on (model, token_class) {known}) / {_PER_MILLION}"
     chosen = _price(queries, Match("model", "=", "$what_if"), by=("token_class",))
     other = (
-        f"sum by (model) (({used} and on (model, token_class) {known}) * on (token_class) group_left () {chosen}) "
-        f"/ {_PER_MILLION}"
+        f"sum by (model) (({used} and on (model, token_class) {known}) * on (token_class) group_left () {chosen}) / "
+        f"{_PER_MILLION}"
     )
     counted = (
         "Tokens of each class of calls whose model has a price, cache writes that do not say how long they are kept "
-        "left "
-        f"out. {_LIST_NOW} Another model would use other numbers of tokens: it is a comparison of prices. {BY_POSTING}"
+        f"left out. {_LIST_NOW} Another model would use other numbers of tokens: it is a comparison of prices. "
+        f"{BY_POSTING}"
     )
     return [
         Placed(

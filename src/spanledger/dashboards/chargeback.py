@@ -53,8 +53,8 @@ def _totals(queries: Queries) -> list[Placed]:
             panels.stats(
                 About(
                     "This calendar month by basis",
-                    f"Whatever range is chosen, in the component's time zone. {APART} {PRICED} {BY_CALL} "
-                    "The same as `spanledger report --period month`.",
+                    f"Whatever range is chosen, in the component's time zone. {APART} {PRICED} {BY_CALL} The same as "
+                    "`spanledger report --period month`.",
                     "no cost this month",
                 ),
                 [Ask(month, "{{basis}}")],
@@ -96,8 +96,8 @@ def _statement(queries: Queries) -> list[Placed]:
 def _table(queries: Queries, title: str, metric: Metric, columns: dict[str, str]) -> Panel:
     about = About(
         title,
-        f"In the chosen range, a row for each basis: {APART} {PRICED} {BY_POSTING} {_TIED} "
-        "Export it by Inspect, Data, Download CSV.",
+        f"In the chosen range, a row for each basis: {APART} {PRICED} {BY_POSTING} {_TIED} Export it by Inspect, "
+        "Data, Download CSV.",
         NO_COST,
     )
     expression = queries.total(metric, by=(*columns, "basis"))

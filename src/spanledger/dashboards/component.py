@@ -71,8 +71,7 @@ def _states(queries: Queries) -> list[Placed]:
                 About(
                     "Received and forwarded",
                     "In the chosen range: requests that were read and booked, records of model calls and control "
-                    "points in "
-                    f"them, and payloads that destinations took. {_OWN}",
+                    f"points in them, and payloads that destinations took. {_OWN}",
                     _SILENT,
                 ),
                 asks,
@@ -135,8 +134,8 @@ def _time_and_room(queries: Queries) -> list[Placed]:
                 About(
                     "How long things take and wait",
                     "Commits: half of them and 99 in 100 take up to so long, fsync included. Settling: what is due "
-                    "waits, "
-                    "spans for their posting (join), sums for their look (residual). Outbox: the oldest payload waits.",
+                    "waits, spans for their posting (join), sums for their look (residual). Outbox: the oldest "
+                    "payload waits.",
                     _SILENT,
                 ),
                 [
@@ -175,8 +174,7 @@ def _time_and_room(queries: Queries) -> list[Placed]:
                 About(
                     "Series in use",
                     "By metric. metrics.max_series limits each; beyond it labels go to a series of "
-                    "otel.metric.overflow, and "
-                    "totals stay exact.",
+                    "otel.metric.overflow, and totals stay exact.",
                     _SILENT,
                 ),
                 Ask(f"sort_desc(topk(12, {queries.now(Gauge.SERIES, by=('metric',))}))", "{{metric}}"),

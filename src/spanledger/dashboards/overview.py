@@ -50,8 +50,8 @@ def _calendar(queries: Queries) -> list[Placed]:
     left = (panels.Level(None, "red"), panels.Level(0, "green"))
     ending = About(
         "Forecast for the month",
-        "What will be spent by the end of the month: what is, and each day to come as its weekday was in the last four "
-        f"weeks. {whole} {PRICED} {BY_CALL}",
+        "What will be spent by the end of the month: what is, and each day to come as its weekday was in the last "
+        f"four weeks. {whole} {PRICED} {BY_CALL}",
         no_budget,
     )
     remaining = About(
@@ -60,15 +60,15 @@ def _calendar(queries: Queries) -> list[Placed]:
         no_budget,
     )
     return [
-        Placed(_to_date(queries), 6, 5),
-        Placed(panels.stats(ending, [Ask(forecast, "{{budget}} ({{basis}})")], USD), 4, 5),
+        Placed(_to_date(queries), 6, 4),
+        Placed(panels.stats(ending, [Ask(forecast, "{{budget}} ({{basis}})")], USD), 6, 4),
         Placed(
             panels.stats(remaining, [Ask(f"{limit} - {spent}", "{{budget}} ({{basis}})")], panels.USD_CHANGE, left),
+            6,
             4,
-            5,
         ),
-        Placed(_allocated(queries), 4, 5),
-        Placed(_budget_use(everybody), 6, 5),
+        Placed(_allocated(queries), 6, 4),
+        Placed(_budget_use(everybody), 24, 5),
     ]
 
 
@@ -88,8 +88,7 @@ def _allocated(queries: Queries) -> Panel:
     about = About(
         "Allocated",
         "Share of the cost in the range whose senders state a cost center or a team. Of everybody, not narrowed by "
-        "them. "
-        f"{PRICED} {BY_POSTING}",
+        f"them. {PRICED} {BY_POSTING}",
         NO_COST,
     )
     levels = panels.falling(settings.coverage_bad_share, settings.coverage_low_share)
@@ -124,8 +123,8 @@ def _range(queries: Queries) -> list[Placed]:
             panels.bars(
                 About(
                     "Cost over time by model",
-                    f"Each bar is what was posted in its time. {PRICED} {BY_POSTING} The first bar reaches back before "
-                    "the range.",
+                    f"Each bar is what was posted in its time. {PRICED} {BY_POSTING} The first bar reaches back "
+                    "before the range.",
                     NO_COST,
                 ),
                 [Ask(queries.total(WHOLE_COST, by=("model",), window=STEP), "{{model}}")],
@@ -133,7 +132,7 @@ def _range(queries: Queries) -> list[Placed]:
                 settings.bar_min_interval,
                 settings.colors,
             ),
-            13,
+            11,
             8,
         ),
         Placed(
@@ -142,7 +141,7 @@ def _range(queries: Queries) -> list[Placed]:
                 Ask(f"sort_desc(topk(10, {by_model}))", "{{model}}"),
                 USD,
             ),
-            6,
+            8,
             8,
         ),
         Placed(_calls(queries), 5, 8),
@@ -188,7 +187,7 @@ def _developers(queries: Queries) -> list[Placed]:
     return [
         Placed(_a_day(queries), 16, 10),
         Placed(_units(queries), 8, 10),
-        Placed(_active(queries), 8, 4),
+        Placed(_active(queries), 8, 8),
         Placed(_active_over_time(queries), 16, 8),
     ]
 
@@ -207,8 +206,8 @@ def _a_day(queries: Queries) -> Panel:
     about = About(
         "Cost of a developer on an active day",
         "Each point is the UTC day before it, of developers who cost something on it; between two developers it is "
-        "interpolated. Dashed: what the vendor's documentation gave, at list price, with the dates of it. "
-        f"{PRICED} {BY_POSTING}",
+        f"interpolated. Dashed: what the vendor's documentation gave, at list price, with the dates of it. {PRICED} "
+        f"{BY_POSTING}",
         "no day with usage in this range",
     )
     chart = panels.lines(about, asks, USD, _DAY)
@@ -237,8 +236,8 @@ def _units(queries: Queries) -> Panel:
     about = About(
         "Cost per ...",
         "Cost of this basis in the range, divided by what was done in it: sessions started, hours that developers or "
-        "the client were active, lines added or removed, commits and pull requests made by the client. "
-        f"{COUNTED} {PRICED} {BY_POSTING}",
+        f"the client were active, lines added or removed, commits and pull requests made by the client. {COUNTED} "
+        f"{PRICED} {BY_POSTING}",
         "nothing was done in this range",
     )
     return panels.stats(

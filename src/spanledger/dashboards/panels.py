@@ -135,7 +135,7 @@ def bars(about: About, asks: Sequence[Ask], unit: Unit, min_interval: str, color
         .fill_opacity(80)
         .line_width(0)
         .stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
-        .max_data_points(60)
+        .max_data_points(170)
         .interval(min_interval)
     )
     return _colored(_common(panel, about, asks, unit, (), is_instant=False), colors)

@@ -9,12 +9,13 @@ from spanledger.core.usage import Evidence
 from spanledger.dashboards import panels
 from spanledger.dashboards.board import COST_CENTER, TEAM, Board, Placed, Row, scope_of
 from spanledger.dashboards.panels import USD, About, Ask
-from spanledger.dashboards.queries import STEP, WHOLE_COST, Queries, either, is_, share, tagged
+from spanledger.dashboards.queries import RANGE, STEP, WHOLE_COST, Queries, either, is_, share, tagged
 from spanledger.dashboards.settings import BoardSettings
-from spanledger.dashboards.wording import BY_POSTING, NO_COST, PRICED
+from spanledger.dashboards.wording import BY_POSTING
 
 _CHOICES = (COST_CENTER, TEAM)
 _SECONDS_A_DAY = 86_400
+_HOUR = "1h"
 _NO_CALLS = "no calls in this range"
 _ALL = "Of all bases together: a share, nobody's bill."
 
@@ -62,10 +63,9 @@ def _shares(queries: Queries) -> list[Placed]:
                 About(
                     "Shares",
                     "Without a price: of all tokens. From a span alone (provisional): of all calls. Inferred: of all "
-                    "calls, "
-                    "those with a fact that only the client's figure gives away. Only in sums (residual): of the cost. "
-                    "Without owner: of everybody's cost, that of senders who state neither a cost center nor a team. "
-                    f"{_ALL} {BY_POSTING}",
+                    "calls, those with a fact that only the client's figure gives away. Only in sums (residual): of "
+                    "the cost. Without owner: of everybody's cost, that of senders who state neither a cost center "
+                    f"nor a team. {_ALL} {BY_POSTING}",
                     _NO_CALLS,
                 ),
                 Ask(parts, "{{kind}}"),
@@ -102,9 +102,8 @@ def _unsure(queries: Queries) -> list[Placed]:
             panels.rows_table(
                 About(
                     "Tokens with and without a price",
-                    "Models without a price, and why; what they cost is in no figure until they have one. Beside "
-                    "them what "
-                    f"all others used. {BY_POSTING}",
+                    "Models without a price, and why; what they cost is in no figure until they have one. Beside them "
+                    f"what all others used. {BY_POSTING}",
                     "no tokens in this range",
                 ),
                 Ask(either(f"({without} != 0)", f"({_with_price(queries)})"), "Tokens"),
@@ -119,9 +118,8 @@ def _unsure(queries: Queries) -> list[Placed]:
                 About(
                     "Calls by status and evidence",
                     "exact: from a log event. provisional: from a span alone, until its log comes. lower_bound: the "
-                    "least "
-                    "that it can be. unpriced: no price. inferred: a fact that only the client's figure gives away. "
-                    f"{BY_POSTING}",
+                    "least that it can be. unpriced: no price. inferred: a fact that only the client's figure gives "
+                    f"away. {BY_POSTING}",
                     _NO_CALLS,
                 ),
                 Ask(f"sort_desc({requests})", "{{status}}, {{evidence}}"),
@@ -149,8 +147,7 @@ def _client(queries: Queries) -> list[Placed]:
                     "Our list price less the client's figure, by version and verdict",
                     "Of priced calls that have both, at list price, corrections included; the verdict is the reason: "
                     "client_table (an old price table), unknown_model, managed_rates, regional_premium, "
-                    "inferred_facts, "
-                    f"aborted_attempts, unexplained. Not narrowed by team. {BY_POSTING}",
+                    f"inferred_facts, aborted_attempts, unexplained. Not narrowed by team. {BY_POSTING}",
                     "no call with a figure of the client",
                 ),
                 Ask(gap, "Gap"),
@@ -165,8 +162,7 @@ def _client(queries: Queries) -> list[Placed]:
                 About(
                     "What clients reported, by version",
                     "The clients' own figures for the same calls: an estimate, by the price table of their version. "
-                    "Never add "
-                    f"it to our cost. Not narrowed by team. {BY_POSTING}",
+                    f"Never add it to our cost. Not narrowed by team. {BY_POSTING}",
                     "no call with a figure of the client",
                 ),
                 Ask(f"sort_desc({ours})", "{{client_version}}"),
@@ -179,24 +175,19 @@ def _client(queries: Queries) -> list[Placed]:
 
 
 def _signals(queries: Queries) -> list[Placed]:
-    tokens = queries.total(Metric.TOKENS)
-    told = f"{queries.total(Metric.SIGNAL_TOKENS, by=('signal',))} / on () group_left () (({tokens}) > 0)"
     calls = tagged(f"({queries.total(Metric.REQUESTS)})", "signal", "calls, for comparison")
     duplicates = either(queries.total(Metric.DUPLICATES, by=("signal",)), calls)
-    residual = queries.total(Metric.RESIDUAL_COST, by=("query_class",), window=STEP)
     return [
         Placed(
             panels.ranking(
                 About(
                     "Tokens that a signal did not tell of",
                     "Share of all known tokens. logs: the permission classifier, interrupted replies, or logs that "
-                    "are off or "
-                    "lost. traces: off unless they are turned on. metrics: exports that were lost. Below 0: sums "
-                    "that count "
-                    f"twice (old clients). {_ALL} {BY_POSTING}",
+                    "are off or lost. traces: off unless they are turned on. metrics: exports that were lost. Below "
+                    f"0: sums that count twice (old clients). {_ALL} {BY_POSTING}",
                     "no tokens in this range",
                 ),
-                Ask(f"1 - {told}", "{{signal}}"),
+                Ask(f"1 - {_told(queries, RANGE)}", "{{signal}}"),
                 panels.SHARE,
                 panels.rising(queries.settings.unsure_warn_share, queries.settings.unsure_bad_share),
             ),
@@ -218,20 +209,24 @@ def _signals(queries: Queries) -> list[Placed]:
             8,
         ),
         Placed(
-            panels.bars(
+            panels.lines(
                 About(
-                    "Cost that only the clients' sums tell",
-                    f"Residual by class of calls, each bar what was posted in its time. {PRICED} {BY_POSTING} The "
-                    "first bar "
-                    "reaches back before the range.",
-                    NO_COST,
+                    "Tokens that each signal tells of, over time",
+                    "Share of all known tokens, each point of the time since the one before it. A signal that drops "
+                    f"is switched off or lost somewhere. {_ALL} {BY_POSTING}",
+                    "no tokens in this range",
                 ),
-                [Ask(residual, "{{query_class}}")],
-                USD,
-                queries.settings.bar_min_interval,
-                (),
+                [Ask(_told(queries, STEP), "{{signal}}")],
+                panels.SHARE,
+                _HOUR,
             ),
             10,
             8,
         ),
     ]
+
+
+def _told(queries: Queries, window: str) -> str:
+    """Share of the tokens by signal."""
+    told = queries.total(Metric.SIGNAL_TOKENS, by=("signal",), window=window)
+    return f"{told} / on () group_left () (({queries.total(Metric.TOKENS, window=window)}) > 0)"
