@@ -36,6 +36,7 @@ class Prometheus:
 
     folder: Path
     config: str = "{}"
+    flags: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
 
@@ -55,6 +56,7 @@ class Prometheus:
                 *(f"--config.file={config}", f"--storage.tsdb.path={self.folder / 'data'}"),
                 *(f"--web.listen-address=127.0.0.1:{self.port}", "--web.enable-otlp-receiver"),
                 "--enable-feature=otlp-deltatocumulative",
+                *self.flags,
                 stdout=log,
                 stderr=log,
             )

@@ -6,7 +6,8 @@
     history.served                                           # what it really cost, call by call
 
 `play` runs the real pipeline on the clock of the past: deliveries are accepted in groups, what falls due is done at its
-time, and `on_tick` is called at every whole multiple of `every_seconds`. There a test folds and exports, for instance
+time, `on_booked` is told what became of each group, and `on_tick` is called at every whole multiple of
+`every_seconds`. There a test folds and exports, for instance
 `SeriesExport(...).begin("default", now_unix_nano)`, whose body has the past's own times: series and gauges (give it the
 readers of `service.gauges` and a `BudgetWatch` that was refreshed at `now_unix_nano`) can be sent to a backend that
 takes old samples in order. The same seed gives the same bytes.
@@ -39,7 +40,7 @@ from spanledger.core.delivery import Delivery, Encoding
 from spanledger.core.periods import midnight_unix_nano
 from spanledger.core.usage import Basis, Signal
 from spanledger.service.assembly import Parts
-from spanledger.service.pipeline import prepare
+from spanledger.service.pipeline import Accepted, prepare
 
 SECOND = 10**9
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
@@ -371,7 +372,12 @@ class _Developer:
 
 
 def play(
-    history: History, parts: Parts, *, every_seconds: int, on_tick: Callable[[int], None] = lambda _: None
+    history: History,
+    parts: Parts,
+    *,
+    every_seconds: int,
+    on_tick: Callable[[int], None] = lambda _: None,
+    on_booked: Callable[[Accepted], None] = lambda _: None,
 ) -> None:
     """Run a history through a pipeline, and let everything come to rest; see above."""
     parts.ledger.database.connection.execute("PRAGMA synchronous = OFF")  # nobody pulls a plug in the past
@@ -388,7 +394,7 @@ def play(
         now = until
 
     def book() -> None:
-        parts.pipeline.accept([prepare(delivery, parts.meter) for delivery in group], now)
+        on_booked(parts.pipeline.accept([prepare(delivery, parts.meter) for delivery in group], now))
         group.clear()
 
     for sent in history.sent():

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from spanledger.core.gauges import GAUGES
+from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS, METRICS
-from spanledger.exporter.prometheus_text import prometheus_name
 from spanledger.telemetry import COUNTERS
 
 ROOT = Path(__file__).parents[3]

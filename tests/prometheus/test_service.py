@@ -1,0 +1,135 @@
+"""The service in front of a real Prometheus: through kills, and with budgets, from before its first traffic on."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spanledger.core.times import NANO_PER_SECOND
+from support.backends import Prometheus
+from support.backfilled import Past
+from support.boards import read_boards, shown
+from support.collectors import until
+from support.processes import Serving, start_serve
+from support.replaying import read_folder
+from support.serving import Transport, send
+from support.telling import Client, Usage
+from support.truth import CAPTURES, served
+
+pytestmark = pytest.mark.prometheus
+
+FOLDER = CAPTURES / "s03_subagent"
+RULES = Path(__file__).parents[2] / "dashboards" / "rules"
+MINUTE_SECONDS = 60
+PANELS = {"spanledger-overview": ("Spent",), "spanledger-chargeback": ("Cost by basis",)}
+"""Panels of everything that was spent."""
+SPENT = "sum(spanledger_cost_USD_total)"
+
+
+@asynccontextmanager
+async def backend(folder: Path) -> AsyncIterator[Past]:
+    """A Prometheus, and the settings of a service that sends its metrics there, in `settings.yaml`."""
+    prometheus = Prometheus(folder / "prometheus")
+    await prometheus.start()
+    endpoint = {"endpoint": f"{prometheus.url}/api/v1/otlp", "protocol": "http/protobuf", "signals": []}
+    budgets = {
+        "all": {"period": "month", "limit_usd": 5},
+        "core": {"scope": "team", "owner": "core", "period": "week", "limit_usd": "99.50"},
+    }
+    settings = {"destinations": {"prometheus": endpoint}, "budgets": {"limits": budgets}}
+    (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
+    try:
+        yield Past(folder / "ledger.db", prometheus, int(time.time()), 0)
+    finally:
+        await prometheus.stop()
+
+
+async def serve(past: Past, interval_seconds: float) -> Serving:
+    environ = {"SPANLEDGER_METRICS__INTERVAL_SECONDS": str(interval_seconds)}
+    folder = past.ledger_path.parent
+    return await start_serve(past.ledger_path, "--config", str(folder / "settings.yaml"), environ=environ)
+
+
+def now(past: Past, expression: str) -> dict[str, float]:
+    """Results of a query now, by budget."""
+    return {labels.get("budget", ""): value for labels, value in past.query(expression, int(time.time()) + 1)}
+
+
+def test_kills_in_the_middle_of_a_day_change_no_total(tmp_path: Path) -> None:
+    """Killed with what was acknowledged and not exported, and again after an export; each time it goes on."""
+    deliveries = [body.delivery for body in read_folder(FOLDER)]
+    third = len(deliveries) // 3
+    parts = (deliveries[:third], deliveries[third : 2 * third], deliveries[2 * third :])
+
+    async def run() -> None:
+        async with backend(tmp_path) as past:
+            for number, part in enumerate(parts):
+                serving = await serve(past, interval_seconds=0.5)
+                await send(Transport.HTTP_PROTOBUF, serving.addresses, part)
+                if number == 1:
+                    await until(lambda: now(past, SPENT).get("", 0) > 0, 30, "cost is in Prometheus")
+                await serving.end(signal.SIGTERM if number == 2 else signal.SIGKILL)
+            whole = Past(past.ledger_path, past.prometheus, past.start_unix - 60, int(time.time()) + 1)
+            truth = float(served(FOLDER).cost_usd)
+            for board in read_boards():
+                for panel in PANELS.get(str(board.content["uid"]), ()):
+                    assert await asyncio.to_thread(shown, whole, board, panel) == pytest.approx(truth, abs=0.000001)
+            assert set((await asyncio.to_thread(now, past, "resets(spanledger_cost_USD_total[1h])")).values()) == {0}
+
+    asyncio.run(run())
+
+
+def test_k46_budgets_are_finite_in_prometheus_before_the_first_traffic(tmp_path: Path) -> None:
+    async def run() -> dict[str, dict[str, float]]:
+        names = ("spanledger_budget_limit_USD", "spanledger_budget_spent_USD", "spanledger_budget_forecast_USD")
+        async with backend(tmp_path) as past:
+            serving = await serve(past, interval_seconds=0.5)
+            await until(lambda: bool(now(past, names[0])), 30, "budgets are in Prometheus")
+            found = {name: await asyncio.to_thread(now, past, name) for name in names}
+            left = await asyncio.to_thread(now, past, f"{names[0]} - {names[1]}")
+            await serving.end(signal.SIGTERM)
+        assert left == found[names[0]]
+        return found
+
+    limits, spent, forecast = asyncio.run(run()).values()
+    assert limits == {"all": 5, "core": 99.5}
+    assert spent == forecast == {"all": 0, "core": 0}
+
+
+def test_a_warning_shows_within_a_minute_of_the_event(tmp_path: Path) -> None:
+    """In the log, and as an alert in Prometheus once it has the next export."""
+    alerts = yaml.safe_load((RULES / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    (spent,) = (rule["expr"] for group in alerts for rule in group["rules"] if rule["alert"] == "SpanledgerBudgetSpent")
+
+    async def run() -> str:
+        async with backend(tmp_path) as past:
+            serving = await serve(past, interval_seconds=5)
+            at = time.time_ns() // NANO_PER_SECOND * NANO_PER_SECOND
+            usage = Usage(input=1_250_000)  # at 4 USD a million: all of 5 USD
+            call = Client(resource={"team.id": "core"}).log("req_1", "claude-opus-5-5", usage, at=at)
+            await send(Transport.GRPC, serving.addresses, [call])
+            async with asyncio.timeout(MINUTE_SECONDS):
+                said = await line_with(serving, "reached 100 %")
+                await until(lambda: set(now(past, spent)) == {"all"}, MINUTE_SECONDS, "the alert fires")
+            await serving.end(signal.SIGTERM)
+            return said
+
+    said = asyncio.run(run())
+    assert "budget all (organization all" in said
+    assert "reached 100 %: $5.00 of $5.00 spent" in said
+
+
+async def line_with(serving: Serving, text: str) -> str:
+    """The next line of the service's log with a text."""
+    assert serving.process.stderr is not None
+    async for line in serving.process.stderr:
+        if text in line.decode():
+            return line.decode()
+    raise AssertionError(f"the log ended without {text}")
