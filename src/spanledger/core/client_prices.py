@@ -130,8 +130,9 @@ class ClientPricing:
         if call.provider is Provider.ANTHROPIC and not self.priced_as and not call.batch:
             return call
         geo = call.inference_geo if call.provider in _RESIDENCY_PROVIDERS else ""
-        return replace(
-            call, provider=Provider.ANTHROPIC, model=self.priced_as or call.model, inference_geo=geo, batch=False
+        model, at, tokens = self.priced_as or call.model, call.at_unix_nano, call.tokens
+        return RatingInput(
+            Provider.ANTHROPIC, model, at, tokens, call.speed, call.region, geo, prompt_tokens=call.prompt_tokens
         )
 
 

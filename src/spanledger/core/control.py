@@ -20,7 +20,8 @@ BASELINE_AGE_NANO = 600 * 10**9
 CUT_NANO = 120 * 10**9
 """Where a chain of overlapping increments is cut: whenever so much time is full, by the clock."""
 
-_TOKEN_TYPES = {"input": 0, "output": 1, "cacheRead": 2, "cacheCreation": 3}
+TOKEN_PLACES = {"input": 0, "output": 1, "cacheRead": 2, "cacheCreation": 3}
+"""Places in `Counts` by the client's own words for classes of tokens."""
 
 
 class Counts(NamedTuple):
@@ -179,12 +180,20 @@ def intervals(found: Iterable[Increment]) -> list[Interval]:
     """
     joined: list[Interval] = []
     for increment in sorted(found, key=_order):
-        last = Interval(increment.start_unix_nano, increment.end_unix_nano)
+        start, end = increment.start_unix_nano, increment.end_unix_nano
+        last = Interval(start, end, longest_nano=end - start)
+        if _joins(joined, last):
+            last = joined.pop()
         last.add(increment)
-        while joined and last.start_unix_nano < joined[-1].end_unix_nano and not _is_cut(joined, last):
+        while _joins(joined, last):
             last.absorb(joined.pop())
         joined.append(last)
     return joined
+
+
+def _joins(joined: Sequence[Interval], last: Interval) -> bool:
+    """Whether an interval is one with the last of those that are joined."""
+    return bool(joined) and last.start_unix_nano < joined[-1].end_unix_nano and not _is_cut(joined, last)
 
 
 def _is_cut(joined: Sequence[Interval], last: Interval) -> bool:
@@ -222,7 +231,7 @@ def _increment(point: ControlPoint, start_unix_nano: int, amount: int) -> Increm
 
 def _counts(point: ControlPoint, amount: int) -> Counts:
     """An amount in the class of a point; a cost has none."""
-    place = None if point.metric == METRIC_CLIENT_COST else _TOKEN_TYPES.get(point.token_type)
+    place = None if point.metric == METRIC_CLIENT_COST else TOKEN_PLACES.get(point.token_type)
     return Counts() if place is None else Counts(*(amount if n == place else 0 for n in range(4)))
 
 

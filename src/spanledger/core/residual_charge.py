@@ -18,7 +18,7 @@ from spanledger.core.residual import Leftover
 from spanledger.core.settling import Prices, is_certain, price_of
 from spanledger.core.tariff import Tariff, Unpriced
 from spanledger.core.usage import Evidence, Speed, Tokens
-from spanledger.core.verdict import Hints, judge
+from spanledger.core.verdict import Hints
 
 _NOISE_PICOUSD = 1_000
 """The client sums its costs in doubles: what its figures can be off by."""
@@ -146,7 +146,7 @@ def _explained(leftover: Leftover, call: RatingInput, prices: Prices) -> RatingI
     for prompt_tokens in (0, None):
         asked = replace(call, prompt_tokens=prompt_tokens)
         version = leftover.source.client_version
-        judgement = judge(prices.book, prices.clients, version, asked, leftover.cost_picousd, hints)
+        judgement = prices.judge(version, asked, leftover.cost_picousd, hints)
         if judgement.explains and judgement.call.speed is leftover.line.speed:
             return judgement.call
     return None

@@ -24,7 +24,7 @@ from spanledger.core.rating_input import RatingInput
 from spanledger.core.recounts import may_be_recounts
 from spanledger.core.tariff import Quote, Tariff, Unpriced
 from spanledger.core.usage import Evidence, Tokens, UsageRecord
-from spanledger.core.verdict import NO_HINTS, Hints, Judgement, judge
+from spanledger.core.verdict import NO_HINTS, Hints, Judgement, Verdict, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,10 @@ def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) ->
     return Settlement(calls, (*logs.values(), *spans.values()), charged, waiting, wait_until, asked)
 
 
+_JUDGED_MAX = 4_096
+"""Judgements that are remembered; beyond that it starts afresh."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """The price book, how clients price, and what is configured of calls that their telemetry does not say."""
@@ -99,6 +103,24 @@ class Prices:
     book: PriceBook
     clients: ClientPrices
     defaults: Defaults = field(default_factory=Defaults)
+    _judged: dict[tuple[str, RatingInput, int, Hints], Judgement] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def judge(
+        self, client_version: str, call: RatingInput, client_cost_picousd: int, hints: Hints = NO_HINTS
+    ) -> Judgement:
+        """Explain a client's figure, see `core.verdict`. What takes a search is remembered, a bounded number."""
+        key = (client_version, call, client_cost_picousd, hints)
+        known = self._judged.get(key)
+        if known is not None:
+            return known
+        judgement = judge(self.book, self.clients, client_version, call, client_cost_picousd, hints)
+        if judgement.verdict is not Verdict.EQUAL:
+            if len(self._judged) >= _JUDGED_MAX:
+                self._judged.clear()
+            self._judged[key] = judgement
+        return judgement
 
 
 def rules_digest(prices: Prices, policy: Policy) -> str:
@@ -143,7 +165,7 @@ def charge_for(sighting: Sighting, prices: Prices, policy: Policy, beside: Besid
     judgement = None
     if figure is not None:
         hints = NO_HINTS if beside is None else beside.hints
-        judgement = judge(book, prices.clients, record.source.client_version, call, figure, hints)
+        judgement = prices.judge(record.source.client_version, call, figure, hints)
     told = call if judgement is None else judgement.call
     if beside is not None and beside.long_writes is not None and told.tokens.cache_write_unspecified:
         told = replace(told, tokens=with_long_writes(told.tokens, beside.long_writes))

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from spanledger.core.control import TOKEN_PLACES, Counts, Increment, Line, increments
 from spanledger.core.money import PICO_PER_USD
 from spanledger.core.semconv import METRIC_CLIENT_COST, METRIC_CLIENT_TOKENS
 from spanledger.core.usage import ControlPoint, Evidence, QueryClass, Source, Speed, Temporality
@@ -28,11 +29,12 @@ _COLUMNS = """
     metric, series, start_unix_nano, time_unix_nano, temporality, amount, sender_id, model, query_class, speed,
     token_type
 """
-_DELTAS = f"""
-SELECT {_COLUMNS} FROM control_point
+_DELTAS = """
+SELECT metric, start_unix_nano, time_unix_nano, amount, sender_id, model, query_class, speed, token_type
+FROM control_point
 WHERE sender_id IN (SELECT value FROM json_each(:senders)) AND temporality = 'delta'
     AND time_unix_nano > :start AND start_unix_nano < :end
-"""  # noqa: S608
+"""
 # Of a cumulative series: the highest point up to the start and all after it, up to the first at or after the end; and
 # where the process before ended in it, if it had ended when this one's began.
 _CUMULATIVE = f"""
@@ -89,6 +91,9 @@ SELECT EXISTS (SELECT 1 FROM sender CROSS JOIN control_point ON control_point.se
         AND control_point.time_unix_nano >= ?)
 """
 
+_COST_PLACE = len(Counts._fields)
+"""In a row of sums the cost comes after the counts."""
+
 Group = tuple[str, QueryClass]
 """Group of a sender and query class: within it calls and points are comparable."""
 
@@ -112,15 +117,29 @@ class ControlStore:
             self._connection.execute(_INSERT, self._row(point, received_unix_nano))
         return grown
 
-    def of_senders(self, sender_ids: Sequence[int], start_unix_nano: int, end_unix_nano: int) -> list[ControlPoint]:
-        """Points of some senders that say what their sums grew by in a time.
+    def grown(
+        self, sender_ids: Sequence[int], start_unix_nano: int, end_unix_nano: int, ledger_began_unix_nano: int
+    ) -> list[Increment]:
+        """What the sums of some senders grew by in a time, and around it what the points inside are compared with.
 
-        These are the deltas that overlap it, and of each cumulative series the points inside, with what they are to be
-        compared with on either side.
+        Deltas of a line and a time come together, whatever else told their series apart.
         """
         when = {"senders": json.dumps(list(sender_ids)), "start": start_unix_nano, "end": end_unix_nano}
-        rows = [*self._connection.execute(_DELTAS, when), *self._connection.execute(_CUMULATIVE, when)]
-        return [self._point(row) for row in rows]
+        cumulative = map(self._point, self._connection.execute(_CUMULATIVE, when))
+        return [*self._deltas(when), *increments(cumulative, ledger_began_unix_nano)]
+
+    def _deltas(self, when: Mapping[str, str | int]) -> Iterable[Increment]:
+        sums: dict[tuple[int, int, int, str, str, str], list[int]] = {}
+        for metric, start, end, amount, sender, model, query_class, speed, kind in self._connection.execute(
+            _DELTAS, when
+        ):
+            place = _COST_PLACE if metric == METRIC_CLIENT_COST else TOKEN_PLACES.get(kind)
+            if place is not None and amount:
+                line = (min(start, end - 1), end, sender, model, query_class, speed)
+                sums.setdefault(line, [0] * (_COST_PLACE + 1))[place] += amount
+        for (start, end, sender, model, query_class, speed), (*counts, cost) in sums.items():
+            line_of = Line(model, QueryClass(query_class), Speed(speed))
+            yield Increment(line_of, self._senders.value_of(sender), start, end, Counts(*counts), cost)
 
     def reach(self, source: Source, unix_nano: int) -> bool:
         """Whether some point of a source's group is of a time or later."""

@@ -35,14 +35,14 @@ class Residual:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What a stretch says. `residuals` are by identity, `beside` what it says of calls, by their identity.
+    """What a stretch says. `residuals` are by identity; `charges` are those of calls that it may tell more of.
 
     `aliases` are all that is known of the user's names, with what the stretch adds; `learnt` is what it adds.
     """
 
     stretch: Stretch
     residuals: Mapping[str, Residual]
-    beside: Mapping[str, Beside]
+    charges: Mapping[str, Charge]
     aliases: Aliases
     learnt: frozenset[Alias]
 
@@ -81,9 +81,13 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
         identity: _beside(call, reading.held.get(identity), shares.get(identity), aliases)
         for identity, call in open_calls.items()
     }
-    for identity in _holding_attempts(open_calls, beside, residuals.values(), prices, policy):
+    charges = {
+        identity: charge_for(call.standing, prices, policy, beside[identity]) for identity, call in open_calls.items()
+    }
+    for identity in _holding_attempts(open_calls, charges, residuals.values(), prices):
         beside[identity] = replace(beside[identity], hints=replace(beside[identity].hints, holds_aborted=True))
-    return Assessment(stretch, residuals, beside, aliases, frozenset(found - known))
+        charges[identity] = charge_for(open_calls[identity].standing, prices, policy, beside[identity])
+    return Assessment(stretch, residuals, charges, aliases, frozenset(found - known))
 
 
 def _stretch(
@@ -157,11 +161,7 @@ def _beside(call: Call, on_line: Held | None, writes: LongWrites | None, aliases
 
 
 def _holding_attempts(
-    calls: Mapping[str, Call],
-    beside: Mapping[str, Beside],
-    residuals: Iterable[Residual],
-    prices: Prices,
-    policy: Policy,
+    calls: Mapping[str, Call], charges: Mapping[str, Charge], residuals: Iterable[Residual], prices: Prices
 ) -> set[str]:
     """Calls whose figure holds what residuals cost; both as a client prices, without regional premium or contract."""
     at_list = ClientPricing(Origin.LIST, prices.book)
@@ -169,11 +169,11 @@ def _holding_attempts(
     remainders = [Remainder(one.line.query_class, one.start_unix_nano, one.end_unix_nano, cost) for one, cost in costs]
     excesses = []
     for identity, call in calls.items() if remainders else ():
-        if call.log is None:
+        charge = charges[identity]
+        if call.log is None or charge.verdict not in _OPEN_VERDICTS:
             continue
-        charge = charge_for(call.log, prices, policy, beside[identity])
         own = at_list.cost_picousd(replace(_call_of(charge), tokens=call.log.record.tokens, speed=call.received.speed))
-        if charge.verdict in _OPEN_VERDICTS and own is not None:
+        if own is not None:
             over = (charge.client_cost_picousd or 0) - own
             excesses.append(Excess(identity, call.received.query_class, call.received.end_unix_nano, over))
     return holding_attempts(excesses, remainders)

@@ -14,7 +14,7 @@ from spanledger.core.rating_input import RatingInput
 from spanledger.core.settling import Policy, Prices, Sighting, settle, standing_by_identity
 from spanledger.core.times import shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Evidence, UsageRecord
-from spanledger.core.verdict import VERDICT_TEXT, Hints, Verdict, judge
+from spanledger.core.verdict import VERDICT_TEXT, Hints, Verdict
 from spanledger.ledger.ledger import Ledger
 
 Json = dict[str, object]
@@ -129,7 +129,7 @@ def _citation(prices: Prices, charge: Charge, record: UsageRecord, sightings: Se
     call = prices.defaults.of(record.source, record.query_class).placed(stated)
     asked = next((s.record.model for s in sightings if s.record.evidence is Evidence.SPAN), "")
     version, figure = record.source.client_version, record.client_cost_picousd
-    judgement = judge(prices.book, prices.clients, version, call, figure, Hints(asked))
+    judgement = prices.judge(version, call, figure, Hints(asked))
     return judgement.citation if judgement.verdict is charge.verdict else ""
 
 

@@ -9,7 +9,7 @@ from spanledger.core.attempts import ATTEMPTS_NANO
 from spanledger.core.placing import STRADDLE_NANO
 from spanledger.core.posting import Charge, Reason, correct, reconcile
 from spanledger.core.received import Alias, ModelNames
-from spanledger.core.settling import Policy, Prices, charge_for
+from spanledger.core.settling import Policy, Prices
 from spanledger.core.usage import ControlPoint, Evidence, Source, Temporality, UsageRecord
 from spanledger.core.verdict import Verdict
 from spanledger.ledger.ledger import Ledger
@@ -22,9 +22,6 @@ _GROUPS_MAX = 100
 
 _CALLS_MAX = 2_000
 """Calls after which one transaction takes no further group."""
-
-_SLOTS = 2
-"""Looks at a busy group in the time that a record waits for its reconciliation."""
 
 _EXPLAINED = (Verdict.EQUAL, Verdict.REGIONAL_PREMIUM)
 """Verdicts that stand on what the record of a call states, whatever else is known."""
@@ -79,7 +76,7 @@ class Reconciler:
         if touched:
             # No sooner than a lone span is posted, which the sums may tell more of.
             wait = max(self._policy.residual_wait_nano, self._policy.join_window_nano)
-            self._ledger.residuals.note(touched, _in_slot(now_unix_nano + wait, wait // _SLOTS))
+            self._ledger.residuals.note(touched, _in_slot(now_unix_nano + wait, wait))
 
     def next_due_unix_nano(self) -> int | None:
         """When there will be something to do; None when nothing came."""
@@ -101,7 +98,7 @@ class Reconciler:
         assessment = assess(self._ledger, prices, self._policy, what, now_unix_nano)
         keep_learnt(self._ledger, what.source, assessment.learnt, now_unix_nano)
         self._post_residuals(what, assessment, now_unix_nano)
-        self._refine_calls(assessment, prices, now_unix_nano)
+        self._refine_calls(assessment, now_unix_nano)
         return len(assessment.stretch.calls)
 
     def _post_residuals(self, what: Unreconciled, assessment: Assessment, now_unix_nano: int) -> None:
@@ -120,21 +117,16 @@ class Reconciler:
             again = replace(what, start_unix_nano=spans[0].start_unix_nano, end_unix_nano=spans[-1].end_unix_nano)
             self._ledger.residuals.note({group: again}, now_unix_nano + 1)
 
-    def _refine_calls(self, assessment: Assessment, prices: Prices, now_unix_nano: int) -> None:
+    def _refine_calls(self, assessment: Assessment, now_unix_nano: int) -> None:
         """Correct calls by what the sums and other signals tell beside their records."""
-        open_calls = {
-            call.received.identity: call
-            for call in assessment.stretch.calls
-            if call.received.identity in assessment.beside
-        }
-        latest = self._ledger.postings.latest(open_calls) if open_calls else {}
+        calls, charges = assessment.stretch.calls, assessment.charges
+        standing = {call.received.identity: call.standing.record.digest for call in calls}
+        latest = self._ledger.postings.latest(charges) if charges else {}
         for identity, last in latest.items():
-            standing = open_calls[identity].standing
-            if not last.live or last.charge.record_digest != standing.record.digest:
+            if not last.live or last.charge.record_digest != standing[identity]:
                 continue
-            charge = charge_for(standing, prices, self._policy, assessment.beside[identity])
-            if tells_more(last.charge, charge):
-                self._ledger.postings.add(correct(last, charge, Reason.REFINED, now_unix_nano))
+            if tells_more(last.charge, charges[identity]):
+                self._ledger.postings.add(correct(last, charges[identity], Reason.REFINED, now_unix_nano))
 
 
 def _looks_back(arrival: Arrival, charge: Charge, names: ModelNames) -> int | None:

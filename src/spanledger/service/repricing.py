@@ -141,8 +141,8 @@ class Repricer:
         }
 
     def _charge(self, call: Call, assessment: Assessment) -> Charge:
-        beside = assessment.beside.get(call.received.identity)
-        return charge_for(call.standing, self._prices, self._policy, beside)
+        charge = assessment.charges.get(call.received.identity)
+        return charge or charge_for(call.standing, self._prices, self._policy)
 
     def _residuals(self, portion: Portion, assessment: Assessment) -> _Residuals:
         """Residuals of a portion as they should be, and what is posted of them."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from spanledger.core.attribution import purpose_name
-from spanledger.core.control import increments
 from spanledger.core.cost_range import CostRange, range_of_all
 from spanledger.core.money import format_usd
 from spanledger.core.posting import Charge
@@ -199,7 +198,7 @@ def report_session(ledger: Ledger, prices: Prices, policy: Policy, session_id: s
     )
     if not calls and not tallies:
         return None
-    points = increments(ledger.control.of_senders(senders, 0, FOREVER_UNIX_NANO), ledger.began_unix_nano)
+    points = ledger.control.grown(senders, 0, FOREVER_UNIX_NANO, ledger.began_unix_nano)
     return SessionReport(
         session_id=session_id,
         calls=calls,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spanledger.core.book import PriceBook
 from spanledger.core.carried import leave_out_carried
-from spanledger.core.control import CUT_NANO, Interval, increments, intervals
+from spanledger.core.control import CUT_NANO, Interval, intervals
 from spanledger.core.metering import known_class
 from spanledger.core.placing import STRADDLE_NANO
 from spanledger.core.received import ReceivedCall
@@ -123,8 +123,7 @@ def _settled(inside: Sequence[Interval], what: Unreconciled, *, is_cut: tuple[bo
 
 
 def _intervals(ledger: Ledger, senders: Sequence[int], start: int, end: int) -> list[Interval]:
-    points = ledger.control.of_senders(senders, start, end)
-    grown = increments(points, ledger.began_unix_nano)
+    grown = ledger.control.grown(senders, start, end, ledger.began_unix_nano)
     return intervals(one for one in grown if one.end_unix_nano > start and one.start_unix_nano < end)
 
 
