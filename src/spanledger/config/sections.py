@@ -94,7 +94,8 @@ class Settle(Section):
         default=7 * 86_400.0, description="A client's clock further off than this is replaced by the time of receipt."
     )
     residual_wait_seconds: Seconds = Field(
-        default=30.0, description="How long after it came a client's sum is held against the calls received."
+        default=30.0,
+        description="How long after it came a client's sum is held against the calls received; at most twice as long.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 
@@ -122,15 +122,19 @@ class PriceRow:
     scope: str = ""
     source: str = ""
     checked: str = ""
+    id: str = field(init=False, compare=False)
+    """Name of the row: model and the instant that it holds from, none when it always held."""
+
+    def __post_init__(self) -> None:
+        """Work out the name, which every charge by the row has."""
+        object.__setattr__(self, "id", self._id())
 
     @property
     def limit(self) -> int | None:
         """Length of a prompt beyond which the row has other rates; None when it has none."""
         return None if self.long_prompt is None else self.long_prompt.above_tokens
 
-    @property
-    def id(self) -> str:
-        """Name of the row: model and the instant that it holds from, none when it always held."""
+    def _id(self) -> str:
         where = f"{self.scope}/{self.model}" if self.scope else self.model
         if self.from_unix_nano == ALWAYS:
             return where

@@ -124,7 +124,11 @@ class ControlStore:
 
         Deltas of a line and a time come together, whatever else told their series apart.
         """
-        when = {"senders": json.dumps(list(sender_ids)), "start": start_unix_nano, "end": end_unix_nano}
+        when: dict[str, str | int] = {
+            "senders": json.dumps(list(sender_ids)),
+            "start": start_unix_nano,
+            "end": end_unix_nano,
+        }
         cumulative = map(self._point, self._connection.execute(_CUMULATIVE, when))
         return [*self._deltas(when), *increments(cumulative, ledger_began_unix_nano)]
 

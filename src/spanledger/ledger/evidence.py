@@ -41,6 +41,11 @@ WHERE sender_id IN (SELECT value FROM json_each(?)) AND time_unix_nano BETWEEN ?
 """  # noqa: S608
 
 
+_EVIDENCE = {one.value: one for one in Evidence}
+_QUERY_CLASS = {one.value: one for one in QueryClass}
+_SPEED = {one.value: one for one in Speed}
+
+
 class EvidenceStore:
     """Records by bucket. Writing methods belong inside a transaction."""
 
@@ -170,7 +175,7 @@ class EvidenceStore:
         time, client_cost, request_id, trace_id, span_id, parent_span_id, prompt_id, agent_id, *rest = facts
         received, duration = rest
         record = UsageRecord(
-            evidence=Evidence(signal),
+            evidence=_EVIDENCE[signal],
             identity=identity,
             bucket=bucket,
             digest=digest,
@@ -178,9 +183,9 @@ class EvidenceStore:
             model=model,
             tokens=Tokens(*tokens),
             time_unix_nano=time,
-            query_class=QueryClass(query_class),
+            query_class=_QUERY_CLASS[query_class],
             query_source=query_source,
-            speed=Speed(speed),
+            speed=_SPEED[speed],
             client_cost_picousd=client_cost,
             request_id=request_id,
             trace_id=trace_id,

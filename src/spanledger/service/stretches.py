@@ -147,6 +147,11 @@ def _calls(
 
 def _calls_of(sightings: Sequence[Sighting], policy: Policy, aliases: Aliases, now_unix_nano: int) -> Iterable[Call]:
     """Calls of a bucket, from the records that stand for them."""
+    by_signal = {sighting.record.evidence: sighting for sighting in sightings}
+    first = sightings[0].record.identity
+    if len(by_signal) == len(sightings) and all(sighting.record.identity == first for sighting in sightings):
+        # One call, one record of a signal: nothing to choose from.
+        return [_call(first, by_signal.get(Evidence.LOG), by_signal.get(Evidence.SPAN), aliases)]
     settlement = settle(sightings, policy, now_unix_nano)
     of_calls: dict[str, dict[Evidence, Sighting]] = {}
     for sighting in settlement.standing:
