@@ -7,7 +7,7 @@ PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(H
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector prometheus test-prometheus e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fuzz ci clean
+.PHONY: help setup demo test collector test-collector prometheus test-prometheus e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fleet fuzz ci clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -100,6 +100,11 @@ crash: setup ## Kill the service at 50 random moments under load, and before eve
 SOAK_SECONDS ?= 600
 soak: setup ## Hold the load of 4,000 developers for SOAK_SECONDS with a kill and an outage; fail on what is lost, late or large
 	@GRPC_VERBOSITY=ERROR PYTHONPATH=tests $(BIN)/python -m soak.run --seconds $(SOAK_SECONDS)
+
+FLEET_DEVELOPERS ?= 1000
+FLEET_SEED ?= 1
+fleet: setup ## Hold a simulated day of FLEET_DEVELOPERS, whose true cost is known, against the ledger (nightly; FLEET_SEED)
+	@PYTHONPATH=tests $(BIN)/python -m support.fleet.run --developers $(FLEET_DEVELOPERS) --seed $(FLEET_SEED)
 
 bench-rating: setup ## Measure what it costs to price a call, beside genai-prices
 	@$(BIN)/python benchmarks/rating.py

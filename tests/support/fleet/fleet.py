@@ -16,7 +16,7 @@ from support.fleet.clients import Outlet, Process, Sent, Signals, Truth
 from support.fleet.wire import Sender
 
 DAY_START = 1_795_500_000 * SECOND  # 2026-11-24T06:40:00Z
-_STAGGER_SECONDS = 600
+STAGGER_SECONDS = 600
 
 ALIAS = ("team-sonnet", "claude-sonnet-4-5-20250929")
 _MAIN_MODELS = (
@@ -108,7 +108,7 @@ class _Developer:
         self.signals = self._signals()
 
     def terminals(self, hours: float) -> list[Iterator[Sent]]:
-        began = DAY_START + int(self.rng.uniform(0, _STAGGER_SECONDS) * SECOND)
+        began = DAY_START + int(self.rng.uniform(0, STAGGER_SECONDS) * SECOND)
         end = began + int(hours * 3600 * SECOND)
         return [self._terminal(terminal, began, end) for terminal in range(1 + self.overlaps)]
 

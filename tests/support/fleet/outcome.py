@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from spanledger.config.sections import Settings
+from spanledger.core.cost_range import cost_range
 from spanledger.core.usage import Source
-from spanledger.service.assembly import Parts
+from spanledger.service.assembly import Parts, policy_of
 from spanledger.service.pipeline import prepare
 from support.fleet.clients import Sent
 from support.fleet.fleet import Fleet
-from support.replaying import open_parts
+from support.replaying import list_prices, open_parts
 
 GROUP_NANO = 10**9
 """Requests that come within this time are accepted in one transaction."""
@@ -20,11 +22,15 @@ GROUP_NANO = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A session in pico-USD: what was served, what of it some export that arrived told of, what the ledger says."""
+    """A session in pico-USD: what was served, what of it some export that arrived told of, what the ledger says.
+
+    `least` is what the ledger says that it cost at least: less than `charged` by the bounds stated on its postings.
+    """
 
     served: int
     arrived: int
     charged: int
+    least: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,16 @@ class Outcome:
     @property
     def overcharged(self) -> dict[str, int]:
         """By how much sessions are charged more than was served."""
-        over = {key: one.charged - one.served for key, one in self.balances.items()}
-        return {key: amount for key, amount in over.items() if amount > 0}
+        return _positive({key: one.charged - one.served for key, one in self.balances.items()})
+
+    @property
+    def beyond_bounds(self) -> dict[str, int]:
+        """By how much sessions are charged more than was served and the bounds on their postings."""
+        return _positive({key: one.least - one.served for key, one in self.balances.items()})
+
+
+def _positive(amounts: Mapping[str, int]) -> dict[str, int]:
+    return {key: amount for key, amount in amounts.items() if amount > 0}
 
 
 def book(
@@ -100,14 +114,20 @@ def _settle(parts: Parts, now: int) -> None:
 
 
 def _outcome(parts: Parts, fleet: Fleet) -> Outcome:
-    charged: defaultdict[str, int] = defaultdict(int)
+    charged, least = Counter[str](), Counter[str]()
     unpriced = 0
+    prices = list_prices()
+    policy = policy_of(Settings(), prices)
     for posting in parts.ledger.postings.all():
-        cost = posting.charge.cost_picousd
-        charged[_key(posting.charge.source)] += posting.sign * (cost or 0)
+        key, cost = _key(posting.charge.source), posting.charge.cost_picousd
+        charged[key] += posting.sign * (cost or 0)
+        least[key] += posting.sign * cost_range(posting.charge, prices, policy).least_picousd
         unpriced += posting.sign if cost is None else 0
     truth = fleet.truth
-    balances = {key: Balance(served, truth.arrived.get(key, 0), charged[key]) for key, served in truth.served.items()}
+    balances = {
+        key: Balance(served, truth.arrived.get(key, 0), charged[key], least[key])
+        for key, served in truth.served.items()
+    }
     assert charged.keys() <= balances.keys()
     return Outcome(balances, truth.calls, unpriced)
 
