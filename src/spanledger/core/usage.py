@@ -5,7 +5,7 @@ A record is a value: equal on every transport, whatever the batch it came in. So
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -157,6 +157,11 @@ class Source:
         if not self.session_id:
             return f"resource:{self.resource_digest}:{self.user_id}"
         return f"tenant:{self.tenant}:session:{self.session_id}" if self.tenant else f"session:{self.session_id}"
+
+    @property
+    def without_session(self) -> Source:
+        """The same sender where its session is not told."""
+        return replace(self, session_id="")
 
     def label(self, name: str) -> str:
         """Value of an allow-listed label; empty when the sender did not say."""

@@ -93,6 +93,18 @@ class ResidualStore:
             )
         return [int(row[0]) for row in rows]
 
+    def callers_of(self, source: Source) -> list[int]:
+        """Ids of all senders whose calls the sums of a source's group may hold.
+
+        Sums without a session are of all sessions of their resource and user: it may be taken from the sums alone.
+        """
+        if source.session_id:
+            return self.senders_of(source)
+        rows = self._connection.execute(
+            "SELECT id FROM sender WHERE user_id = ? AND resource_digest = ?", (source.user_id, source.resource_digest)
+        )
+        return [int(row[0]) for row in rows]
+
     def identities(self, group: str, start_unix_nano: int, end_unix_nano: int) -> list[str]:
         """Identities of residuals whose interval overlaps a time."""
         rows = self._connection.execute(

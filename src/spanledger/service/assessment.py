@@ -58,7 +58,9 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
     open_calls = {
         call.received.identity: call
         for call in stretch.calls
-        if call.received.end_unix_nano >= since and _is_open(call, prices, policy, any_fast=any_fast)
+        if call.group == what.source.group
+        and call.received.end_unix_nano >= since
+        and _is_open(call, prices, policy, any_fast=any_fast)
     }
     reading = read_sums(stretch.intervals, [call.received for call in stretch.calls], names, open_calls)
     found = reading.aliases | {alias for call in stretch.calls if (alias := _alias(call, names)) is not None}
@@ -97,13 +99,12 @@ def _stretch(
 
     Where there are or were residuals, attempts of a call may be in other intervals than the call.
     """
-    senders = ledger.residuals.senders_of(what.source)
-    stretch = stretch_around(ledger, policy, senders, what, aliases, now_unix_nano)
+    stretch = stretch_around(ledger, policy, what, aliases, now_unix_nano)
     since, until = _hull(what, stretch)
     wider = replace(what, start_unix_nano=since - ATTEMPTS_NANO, end_unix_nano=until + ATTEMPTS_NANO)
     if not ledger.residuals.identities(what.source.group, wider.start_unix_nano, wider.end_unix_nano):
         return stretch, since
-    return stretch_around(ledger, policy, senders, wider, aliases, now_unix_nano), since
+    return stretch_around(ledger, policy, wider, aliases, now_unix_nano), since
 
 
 def _hull(what: Unreconciled, stretch: Stretch) -> tuple[int, int]:

@@ -63,6 +63,8 @@ class Reconciler:
             back = _looks_back(arrival, arrival.charge, names)
             at, source = arrival.record.time_unix_nano, arrival.record.source
             _touch(touched if back is None else told, Unreconciled(source, at - (back or 0), at))
+            if source.session_id:  # a Collector may take the session from the sums alone
+                _touch(told, Unreconciled(source.without_session, at - (back or STRADDLE_NANO), at))
         for what in told.values():
             if self._ledger.control.reach(what.source, what.start_unix_nano):
                 _touch(touched, what)

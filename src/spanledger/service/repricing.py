@@ -130,7 +130,7 @@ class Repricer:
         calls = {
             call.received.identity: call
             for call in assessment.stretch.calls
-            if portion.holds(call.received.end_unix_nano)
+            if call.group == portion.source.group and portion.holds(call.received.end_unix_nano)
         }
         return {
             identity: (calls[identity], last)

@@ -39,6 +39,11 @@ class Call:
         assert standing is not None  # noqa: S101 - a call has at least one record
         return standing
 
+    @property
+    def group(self) -> str:
+        """The group of its session; sums without a session may be of calls of several."""
+        return self.standing.record.source.group
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -69,15 +74,14 @@ class BookNames:
         return self._book.resolve(name).prices is not None
 
 
-def stretch_around(
-    ledger: Ledger, policy: Policy, senders: Sequence[int], what: Unreconciled, aliases: Aliases, now_unix_nano: int
-) -> Stretch:
+def stretch_around(ledger: Ledger, policy: Policy, what: Unreconciled, aliases: Aliases, now_unix_nano: int) -> Stretch:
     """Widen a time until no interval and no call that may be on either side of an end is cut.
 
     Its calls are all of the time, those too that lie in no interval, as when sums were lost. Where processes overlap
     or calls follow one another without a pause there may be no such end: then what is further off than `_CONTEXT_NANO`
     does not change what is decided.
     """
+    senders, callers = ledger.residuals.senders_of(what.source), ledger.residuals.callers_of(what.source)
     start, end = what.start_unix_nano, what.end_unix_nano
     context = _CONTEXT_NANO
     while True:
@@ -87,7 +91,7 @@ def stretch_around(
         if wider != (start, end):
             start, end = wider
             continue
-        calls = _calls(ledger, policy, senders, start - STRADDLE_NANO, end + STRADDLE_NANO, aliases, now_unix_nano)
+        calls = _calls(ledger, policy, callers, start - STRADDLE_NANO, end + STRADDLE_NANO, aliases, now_unix_nano)
         wanted = _hull([span for span in spans if _may_hold(span, calls)], start, end)
         context = CUT_NANO if len(calls) > _DENSE_CALLS else context
         wider = (

@@ -231,3 +231,24 @@ def test_an_alias_that_two_models_serve_has_no_price_in_whatever_order(tmp_path:
     charges = settled(tmp_path, deliveries, [*orders, deliveries[::-1]])
     residual = next(one for one in charges if one.evidence is Evidence.METRIC)
     assert (residual.cost_picousd, residual.status) == (None, Status.UNPRICED)
+
+
+def test_sums_that_a_collector_took_the_session_from_hold_the_calls_of_all_sessions(tmp_path: Path) -> None:
+    """Twice 49,000 and what no call tells of, 1,000 x 4 = 4,000: once each, in any order."""
+    other, nameless = Client(session="session-2"), Client(sender={"session.id": None})
+    deliveries = [
+        client.log("req_1", "claude-opus-5-5", SHORT, cost_usd=0.049),
+        other.span("req_2", "claude-opus-5-5", OPEN),
+        nameless.sums("claude-opus-5-5", Usage(3_000, 400, 60_000, 14_000), 0.102, start=START),
+    ]
+    charges = settled(tmp_path, deliveries)
+    assert sorted(charge.cost_picousd or 0 for charge in charges) == [4_000 * 10**6, 49_000 * 10**6, 49_000 * 10**6]
+    (residual,) = [charge for charge in charges if charge.evidence is Evidence.METRIC]
+    assert (residual.cost_picousd, residual.source.session_id) == (4_000 * 10**6, "")
+
+
+def test_sums_without_a_session_hold_no_calls_of_another_user(tmp_path: Path) -> None:
+    nameless = Client(user="user-2", sender={"session.id": None})
+    sums = nameless.sums("claude-opus-5-5", SHORT, 0.049, start=START)
+    charges = settled(tmp_path, [client.log("req_1", "claude-opus-5-5", SHORT, cost_usd=0.049), sums])
+    assert [charge.cost_picousd for charge in charges] == [49_000 * 10**6, 49_000 * 10**6]
