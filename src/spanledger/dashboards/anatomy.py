@@ -71,9 +71,9 @@ def _tokens(queries: Queries) -> list[Placed]:
                 panels.SHARE,
             ),
             4,
-            5,
+            9,
         ),
-        Placed(_saved(queries), 4, 5),
+        Placed(_saved(queries), 4, 9),
         Placed(
             panels.bars(
                 About("Cost by token class", f"{about_bars.format(PRICED)} {BY_POSTING}", NO_COST),
@@ -82,8 +82,8 @@ def _tokens(queries: Queries) -> list[Placed]:
                 settings.bar_min_interval,
                 (),
             ),
-            16,
             10,
+            9,
         ),
         Placed(
             panels.ranking(
@@ -95,8 +95,8 @@ def _tokens(queries: Queries) -> list[Placed]:
                 Ask(f"sort_desc({queries.total(Metric.TOKENS, by=by_class)})", "{{token_class}}"),
                 panels.COUNT,
             ),
-            8,
-            5,
+            6,
+            9,
         ),
     ]
 
@@ -262,7 +262,7 @@ def _what_if(queries: Queries) -> list[Placed]:
                 USD,
                 {"model": "Model"},
             ),
-            14,
+            12,
             8,
         ),
         Placed(
@@ -271,20 +271,20 @@ def _what_if(queries: Queries) -> list[Placed]:
                 [Ask(f"sum({other}) - sum({now})", "difference")],
                 panels.USD_CHANGE,
             ),
-            5,
+            4,
             8,
         ),
         Placed(
-            panels.stats(
+            panels.ranking(
                 About(
                     "Price now",
                     f"USD for a million tokens of the chosen model. {_LIST_NOW} By the time of the calls: now.",
                     "no price",
                 ),
-                [Ask(chosen, "{{token_class}}")],
+                Ask(f"sort_desc({chosen})", "{{token_class}}"),
                 USD,
             ),
-            5,
+            8,
             8,
         ),
     ]

@@ -101,7 +101,7 @@ def _table(queries: Queries, title: str, metric: Metric, columns: dict[str, str]
         NO_COST,
     )
     expression = queries.total(metric, by=(*columns, "basis"))
-    return panels.rows_table(about, Ask(f"{expression} != 0", "Cost"), USD, columns | {"basis": "Basis"})
+    return panels.rows_table(about, Ask(f"sort_desc({expression} != 0)", "Cost"), USD, columns | {"basis": "Basis"})
 
 
 def _course(queries: Queries) -> list[Placed]:
@@ -116,10 +116,10 @@ def _course(queries: Queries) -> list[Placed]:
     return [
         Placed(
             panels.bars(about, [Ask(expression, "{{cost_center}}")], USD, settings.bar_min_interval, ()),
-            14,
-            10,
+            24,
+            9,
         ),
-        Placed(_budgets(queries.without_scope()), 10, 10),
+        Placed(_budgets(queries.without_scope()), 24, 10),
     ]
 
 

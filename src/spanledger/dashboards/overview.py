@@ -78,7 +78,9 @@ def _to_date(queries: Queries) -> Panel:
         f"Of the calendar day and month to date, in the component's time zone. {PRICED} {BY_CALL}",
         NO_COST,
     )
-    return panels.stats(about, [Ask(queries.now(Gauge.COST_PERIOD, by=("period",)), "this {{period}}")], USD)
+    periods = {"day": "today", "month": "this month"}
+    asks = [Ask(queries.now(Gauge.COST_PERIOD, is_("period", one)), name) for one, name in periods.items()]
+    return panels.stats(about, asks, USD)
 
 
 def _allocated(queries: Queries) -> Panel:

@@ -21,6 +21,8 @@ DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _LAST = "lastNotNull"
 _LEGEND_HEADINGS = {"sum": "Total", _LAST: "Last *"}
 _MAX_SERIES_HEIGHT = 24
+_MIN_COLUMN_WIDTH = 60
+_NAME_SIZE, _VALUE_SIZE = 12, 14  # pixels; by themselves, names grow with their bars until they are cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,9 @@ USD_CHANGE = Unit(units.Dollars, 2, is_signed=True)
 SHARE = Unit(units.PercentUnit, 1)
 CHANGE = Unit(units.PercentUnit, 1, is_signed=True)
 COUNT = Unit(units.Short)
-WHOLE = Unit(units.Short, 0)
+WHOLE = Unit(units.LocaleFormat, 0)
 SECONDS = Unit(units.Seconds)
-DAYS = Unit(units.Days, 0)
+DAYS = Unit("suffix: days", 0)
 BYTES = Unit(units.BytesIEC)
 PER_SECOND = Unit(units.CountsPerSecond)
 
@@ -68,6 +70,9 @@ class Level:
     at: float | None
     color: str
 
+
+_TEXT = [models.DynamicConfigValue("unit", "string"), models.DynamicConfigValue("noValue", "-")]
+"""A label in a column: one of digits alone is no amount of money."""
 
 PLAIN: tuple[Level, ...] = (Level(None, "text"),)
 """No judgement."""
@@ -102,7 +107,7 @@ def stats(
         .graph_mode(options.BigValueGraphMode.NONE)
         .color_mode(options.BigValueColorMode.VALUE)
         .text_mode(options.BigValueTextMode.AUTO)
-        .orientation(options.VizOrientation.VERTICAL)
+        .orientation(options.VizOrientation.AUTO)
         .wide_layout(False)
         .reduce_options(_last_value())
     )
@@ -122,6 +127,7 @@ def ranking(about: About, ask: Ask, unit: Unit, levels: Sequence[Level] | None =
         .value_mode(options.BarGaugeValueMode.COLOR)
         .show_unfilled(True)
         .max_viz_height(_MAX_SERIES_HEIGHT)
+        .text(common.VizTextDisplayOptions().title_size(_NAME_SIZE).value_size(_VALUE_SIZE))
         .reduce_options(_last_value())
     )
     return _common(panel, about, [ask], unit, levels or (), is_instant=True)
@@ -162,13 +168,15 @@ def merged_table(about: About, asks: Sequence[Ask], unit: Unit, columns: Mapping
 def _table(
     about: About, asks: Sequence[Ask], unit: Unit, columns: Mapping[str, str], values: Mapping[str, str]
 ) -> table.Panel:
-    panel = table.Panel().show_header(True).filterable(True)
+    panel = table.Panel().show_header(True).filterable(True).min_width(_MIN_COLUMN_WIDTH)
     panel.sort_by([common.TableSortByFieldState().display_name(next(iter(values.values()))).desc(True)])
     if len(asks) > 1:
         panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     places = {name: place for place, name in enumerate((*columns, *values))}
     arrange = {"excludeByName": {"Time": True}, "indexByName": places, "renameByName": {**columns, **values}}
     panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=arrange))
+    for heading in columns.values():
+        panel.override_by_name(heading, _TEXT)
     return _common(panel, about, asks, unit, (), is_instant=True, is_table=True)
 
 

@@ -150,7 +150,7 @@ def _client(queries: Queries) -> list[Placed]:
                     f"inferred_facts, aborted_attempts, unexplained. Not narrowed by team. {BY_POSTING}",
                     "no call with a figure of the client",
                 ),
-                Ask(gap, "Gap"),
+                Ask(f"sort_desc({gap})", "Gap"),
                 panels.USD_CHANGE,
                 {"client_version": "Client", "verdict": "Verdict"},
             ),
