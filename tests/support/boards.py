@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from support.backfilled import Past
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
 FILES = sorted(FOLDER.glob("*.json"))
-_VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$([A-Za-z_]\w*)")
 _LABEL_VALUES = re.compile(r"label_values\((.+), *(\w+)\)")
 _AGO = re.compile(r"now-(\d+)([mhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -111,24 +111,25 @@ def views(past: Past, board: Board, *, each: bool = False) -> Iterator[View]:
     start, end = range_of(board, past.end_unix)
     opened = View(past, start, end, {})
     options: dict[str, list[str]] = {}
+    written_of: dict[str, Callable[[list[str]], str]] = {}
     for variable in board.content["templating"]["list"]:
         if variable["type"] == "datasource":
             continue
         name = variable["name"]
+        # Grafana escapes for a pattern only where several values can be chosen.
+        written_of[name] = _any_of if variable.get("multi") or variable.get("includeAll") else "".join
         options[name] = options_of(variable, opened)
         assert options[name], f"no value for ${name} of {board.name}"
         current = variable.get("current", {}).get("value") or options[name][:1]
         chosen = current if isinstance(current, list) else [current]
-        if _ALL in chosen:
-            written = variable.get("allValue") or _any_of(options[name])
-        else:
-            written = _any_of(chosen) if variable.get("multi") else chosen[0]
+        everything = variable.get("allValue") or _any_of(options[name])
+        written = everything if _ALL in chosen else written_of[name](chosen)
         opened = View(past, start, end, {**opened.variables, name: written})
     yield opened
     if each:
         for name, values in options.items():
             for value in values:
-                yield View(past, start, end, {**opened.variables, name: re.escape(value).replace("\\", "\\\\")})
+                yield View(past, start, end, {**opened.variables, name: written_of[name]([value])})
 
 
 def options_of(variable: Mapping[str, Any], view: View) -> list[str]:
