@@ -149,7 +149,7 @@ def _judge(
     """Explain a client's figure; `call` holds what is stated, its speed told by whom it may."""
     own = ways = clients.ways(book, client_version, call.model)
     stated = as_stated(own, call, client_cost_picousd)
-    if stated:
+    if stated and not (_is_alias(book, hints.asked) and any(match.call != call for match in stated)):
         return _judge_stated(book, call, stated)
     held = call if hints.speed is None else replace(call, speed=hints.speed)
     by_sums = held != call
@@ -169,6 +169,11 @@ def _judge(
     if several(found) or may_be_another or not is_plain_mixture(found[0].call, call):
         return Judgement(Verdict.UNEXPLAINED, held, by_sums, is_open=True)
     return Judgement(Verdict.INFERRED_FACTS, found[0].call, inferred=True, citation=found[0].way.citation)
+
+
+def _is_alias(book: PriceBook, asked: str) -> bool:
+    """Whether a name asked for is no model's, so that the client has not priced by the model that served it."""
+    return bool(asked) and book.resolve(asked).prices is None
 
 
 def tells_itself(

@@ -252,3 +252,21 @@ def test_sums_without_a_session_hold_no_calls_of_another_user(tmp_path: Path) ->
     sums = nameless.sums("claude-opus-5-5", SHORT, 0.049, start=START)
     charges = settled(tmp_path, [client.log("req_1", "claude-opus-5-5", SHORT, cost_usd=0.049), sums])
     assert [charge.cost_picousd for charge in charges] == [49_000 * 10**6, 49_000 * 10**6]
+
+
+def test_the_price_of_the_model_that_served_an_alias_tells_nothing_of_its_cache_writes(tmp_path: Path) -> None:
+    """As Opus 5.5: 127 x 4 + 1,194 x 20 + 117,185 x 0.2 + 7,791 x 5 = 86,780, so all writes are for five minutes.
+
+    Sonnet 4.5 served it: 127 x 3 + 1,194 x 15 + 117,185 x 0.3 + 7,791 x 3.75 = 82,662.75; with 1,830 of the writes for
+    an hour it would be 86,780.25, which is the same in whole micro-USD.
+    """
+    early, usage = NOW - 300 * SECOND, Usage(127, 1_194, 117_185, 7_791)
+    deliveries = [
+        client.log("req_1", "claude-sonnet-4-5-20250929", SHORT, at=early, cost_usd=0.049),
+        client.sums("team-sonnet", SHORT, 0.049, start=early - 10 * SECOND, end=early),
+        client.span("req_2", "team-sonnet", usage),
+        client.sums("team-sonnet", usage, 0.08678, start=START),
+    ]
+    charges = settled(tmp_path, deliveries)
+    (span,) = [charge for charge in charges if charge.evidence is Evidence.SPAN]
+    assert (span.cost_picousd, span.tokens.cache_write_1h) == (82_662_750_000, 0)
