@@ -7,7 +7,7 @@ PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(H
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector prometheus test-prometheus e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fleet fuzz ci clean
+.PHONY: help setup demo test collector test-collector prometheus test-prometheus e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fleet fuzz ci pictures bench-panels clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ dashboards: setup ## Build dashboards/*.json from the code
 dashboards-check: setup ## Check that dashboards/*.json are what the code says
 	@$(BIN)/spanledger dashboards check dashboards
 
+pictures: setup ## Draw the boards into docs/pictures: make pictures DASHRENDER=folder DASH_CHECK=path/to/dash_check.py
+	@PROMETHEUS="$(PROMETHEUS)" $(BIN)/python tools/draw_boards.py --dash-check "$(DASH_CHECK)" --dashrender "$(DASHRENDER)"
+
 golden: setup ## Write the golden files anew, for review
 	@$(BIN)/python tests/golden/regenerate.py
 
@@ -105,6 +108,9 @@ FLEET_DEVELOPERS ?= 1000
 FLEET_SEED ?= 1
 fleet: setup ## Hold a simulated day of FLEET_DEVELOPERS, whose true cost is known, against the ledger (nightly; FLEET_SEED)
 	@PYTHONPATH=tests $(BIN)/python -m support.fleet.run --developers $(FLEET_DEVELOPERS) --seed $(FLEET_SEED)
+
+bench-panels: setup ## Measure every panel on a month of 500 developers: make bench-panels DASH_CHECK=path/to/dash_check.py
+	@PROMETHEUS="$(PROMETHEUS)" $(BIN)/python benchmarks/panels.py --dash-check "$(DASH_CHECK)" --table benchmarks/panels.md
 
 bench-rating: setup ## Measure what it costs to price a call, beside genai-prices
 	@$(BIN)/python benchmarks/rating.py

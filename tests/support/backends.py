@@ -47,7 +47,7 @@ class Prometheus:
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "prometheus.yml"
         config.write_text(self.config)
         with (self.folder / "log.txt").open("ab") as log:
