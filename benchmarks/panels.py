@@ -50,6 +50,7 @@ DEVELOPERS, DAYS = 500, 30
 FIRST = date(2026, 10, 26)  # a Monday
 EXPORT_SECONDS = 60
 HOURS = DAYS * 24
+FLAGS = ("--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=50y")
 ROUNDS = 5
 GOAL_MILLISECONDS = 200
 
@@ -181,9 +182,7 @@ async def measure(dash_check: Path, folder: Path) -> str:
     """Fill, ask, and give the page."""
     series = await series_of_a_day(folder)
     start = midnight_unix_nano(FIRST, UTC) // NANO_PER_SECOND
-    prometheus = Prometheus(
-        folder / "prometheus", flags=("--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=50y")
-    )
+    prometheus = Prometheus(folder / "prometheus", flags=FLAGS)
     done = folder / "grown"
     await prometheus.start()
     try:
