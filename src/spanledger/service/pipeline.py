@@ -214,6 +214,7 @@ class Pipeline:
             settled = self._settle(evidence, now_unix_nano, known=known)
             self._ledger.begin(now_unix_nano)
             points = [point for prepared in group for point in prepared.points]
+            self._reconciler.take_back(settled.posted, self._prices, now_unix_nano)
             self._reconciler.note(map(settled.arrival_of, fresh), points, self._prices, now_unix_nano)
             told = told_by(evidence, fresh, self._options.policy) | duplicate_tallies(repeated)
             self._tally(group, told, now_unix_nano)
@@ -231,6 +232,7 @@ class Pipeline:
             if due:
                 evidence = self._ledger.evidence.of_buckets(due)
                 settled = self._settle(evidence, now_unix_nano, known=frozenset(due))
+                self._reconciler.take_back(settled.posted, self._prices, now_unix_nano)
                 self._reconciler.note(map(settled.arrival_of, settled.posted), (), self._prices, now_unix_nano)
             if len(due) == _STEP_MAX:
                 return True

@@ -9,7 +9,7 @@ from spanledger.core.attempts import ATTEMPTS_NANO
 from spanledger.core.placing import STRADDLE_NANO
 from spanledger.core.posting import Charge, Reason, correct, reconcile
 from spanledger.core.received import Alias, ModelNames
-from spanledger.core.settling import Policy, Prices
+from spanledger.core.settling import Policy, Prices, Sighting
 from spanledger.core.usage import ControlPoint, Evidence, Source, Temporality, UsageRecord
 from spanledger.core.verdict import Verdict
 from spanledger.ledger.ledger import Ledger
@@ -95,6 +95,21 @@ class Reconciler:
                 return True
         return len(due) == _GROUPS_MAX
 
+    def take_back(self, posted: Iterable[Sighting], prices: Prices, now_unix_nano: int) -> None:
+        """Take back what residuals hold of calls that are posted now, so that none is charged twice, even for a while.
+
+        Belongs into the transaction that posts them. What is new in the sums waits for its own look.
+        """
+        touched: dict[str, Unreconciled] = {}
+        for sighting in posted:
+            source, at = sighting.record.source, sighting.record.time_unix_nano
+            for group_of in {source, source.without_session}:
+                _touch(touched, Unreconciled(group_of, at - STRADDLE_NANO, at + STRADDLE_NANO))
+        for group, what in touched.items():
+            if self._ledger.residuals.identities(group, what.start_unix_nano, what.end_unix_nano):
+                assessment = assess(self._ledger, prices, self._policy, what, now_unix_nano)
+                self._post_residuals(what, assessment, now_unix_nano, only_known=True)
+
     def _reconcile(self, what: Unreconciled, prices: Prices, now_unix_nano: int) -> int:
         """Reconcile a group; give how many calls were looked at."""
         assessment = assess(self._ledger, prices, self._policy, what, now_unix_nano)
@@ -103,18 +118,23 @@ class Reconciler:
         self._refine_calls(assessment, now_unix_nano)
         return len(assessment.stretch.calls)
 
-    def _post_residuals(self, what: Unreconciled, assessment: Assessment, now_unix_nano: int) -> None:
+    def _post_residuals(
+        self, what: Unreconciled, assessment: Assessment, now_unix_nano: int, *, only_known: bool = False
+    ) -> None:
         group, spans = what.source.group, assessment.stretch.settled
         if not spans:
             return
         known = self._ledger.residuals.identities(group, spans[0].start_unix_nano, spans[-1].end_unix_nano)
-        desired = {identity: residual.charge for identity, residual in assessment.residuals.items()}
+        residuals = assessment.residuals
+        if only_known:
+            residuals = {identity: residual for identity, residual in residuals.items() if identity in known}
+        desired = {identity: residual.charge for identity, residual in residuals.items()}
         if not known and not desired:
             return
         latest = self._ledger.postings.latest({*known, *desired})
         changes = reconcile(desired, latest, now_unix_nano)
         self._ledger.postings.add(changes)
-        self._ledger.residuals.keep({key: residual.leftover for key, residual in assessment.residuals.items()})
+        self._ledger.residuals.keep({key: residual.leftover for key, residual in residuals.items()})
         if changes:  # calls nearby may hold the attempts that a residual is of
             again = replace(what, start_unix_nano=spans[0].start_unix_nano, end_unix_nano=spans[-1].end_unix_nano)
             self._ledger.residuals.note({group: again}, now_unix_nano + 1)
