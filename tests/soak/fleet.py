@@ -60,7 +60,9 @@ class Session:
     over_grpc: bool
 
     def ids(self, old: bytes) -> bytes:
-        new = blake2b(b"%d/%s" % (self.developer if len(old) == _USER_ID_BYTES else self.number, old)).hexdigest()
+        # A developer is one user, whichever capture is played.
+        whose = b"%d" % self.developer if len(old) == _USER_ID_BYTES else b"%d/%s" % (self.number, old)
+        new = blake2b(whose).hexdigest()
         match len(old):
             case 64:
                 return new[:64].encode()
