@@ -23,7 +23,7 @@ from spanledger.core.rating import quote
 from spanledger.core.rating_input import RatingInput
 from spanledger.core.recounts import may_be_recounts
 from spanledger.core.tariff import Quote, Tariff, Unpriced
-from spanledger.core.usage import Evidence, Tokens, UsageRecord
+from spanledger.core.usage import Evidence, Speed, Tokens, UsageRecord
 from spanledger.core.verdict import NO_HINTS, Hints, Judgement, Verdict, judge
 
 
@@ -335,7 +335,7 @@ def _status(
     if record.evidence is not Evidence.SPAN:
         if has_bounds or (judgement is not None and judgement.is_open):
             return Status.LOWER_BOUND
-        return Status.PROVISIONAL if has_doubts else Status.EXACT
+        return Status.PROVISIONAL if has_doubts or _speed_is_open(record, judgement, beside) else Status.EXACT
     if beside is None or beside.hints.speed is None or has_bounds or has_doubts:
         return Status.PROVISIONAL  # a span says the speed asked for; only the sums hold the one served
     if judgement is not None:
@@ -364,3 +364,12 @@ def price_of(book: PriceBook, quoted: Quote, assumptions: Sequence[Assumption] =
             )
         case Unpriced(reason=reason, detail=detail):
             return Price(book.id, unpriced_reason=reason, unpriced_detail=detail)
+
+
+def _speed_is_open(record: UsageRecord, judgement: Judgement | None, beside: Beside | None) -> bool:
+    """Whether a log of a call that asked for fast inference leaves open how it was served.
+
+    The client's figure tells, where anything explains it; else the speed of its sums.
+    """
+    is_told = (judgement is not None and judgement.explains) or (beside is not None and beside.hints.speed is not None)
+    return record.speed is Speed.FAST and not is_told

@@ -111,6 +111,19 @@ def test_a_span_is_charged_at_the_speed_that_the_sums_say_was_served(tmp_path: P
     assert (told.cost_picousd, told.status, told.account.speed) == (116_000 * 10**6, Status.EXACT, Speed.FAST)
 
 
+def test_a_log_that_asked_for_fast_is_exact_only_when_something_tells_how_it_was_served(tmp_path: Path) -> None:
+    """Nothing gives 99,999.1 micro-USD, so that the figure does not tell whether twice 58,000 was served."""
+    log = client.log("req_1", "claude-opus-5-5", ROUND, cost_usd=0.0999991, speed="fast")
+    (alone,) = settled(tmp_path / "log", [log])
+    assert (alone.cost_picousd, alone.status) == (116_000 * 10**6, Status.PROVISIONAL)
+    fast = client.sums("claude-opus-5-5", ROUND, 0.0999991, start=START, speed="fast")
+    (told,) = settled(tmp_path / "fast", [log, fast])
+    assert (told.cost_picousd, told.status) == (116_000 * 10**6, Status.EXACT)
+    standard = client.sums("claude-opus-5-5", ROUND, 0.0999991, start=START)
+    (told,) = settled(tmp_path / "standard", [log, standard])
+    assert (told.cost_picousd, told.status) == (58_000 * 10**6, Status.EXACT)
+
+
 def test_the_sums_tell_the_speed_where_a_client_may_know_no_fast_price(tmp_path: Path) -> None:
     """2.1.197 prices Opus 5.5 as Opus 5, at 80,000, fast or not; served fast it is 116,000 at list (capture s07f)."""
     old = Client(version="2.1.197")
