@@ -176,7 +176,8 @@ def intervals(found: Iterable[Increment]) -> list[Interval]:
     """Join increments that overlap in time; intervals that only touch stay apart. In order of time.
 
     A chain of short increments is cut at fixed times, `CUT_NANO` apart, by when each ends: so two intervals that follow
-    one another may overlap, and a long chain need not be read as a whole. No more than two overlap anywhere.
+    one another may overlap, and a long chain need not be read as a whole. No more than two overlap anywhere, and none
+    lies within another, so that a call can only be in one of two that follow one another.
     """
     joined: list[Interval] = []
     for increment in sorted(found, key=_order):
@@ -201,6 +202,8 @@ def _is_cut(joined: Sequence[Interval], last: Interval) -> bool:
     if len(joined) > 1 and last.start_unix_nano < joined[-2].end_unix_nano:
         return False
     before = joined[-1]
+    if last.start_unix_nano <= before.start_unix_nano:
+        return False
     is_long = max(before.longest_nano, last.longest_nano) > CUT_NANO
     return not is_long and before.end_unix_nano // CUT_NANO != last.end_unix_nano // CUT_NANO
 

@@ -228,30 +228,54 @@ class _Sheet:
         return lines
 
 
+_NO_SUMS = Interval(0, 0)
+
+
 def _lent(slots: Sequence[_Slot]) -> list[ClassCounts]:
-    """What each slot's excess may owe to calls at its borders, see `Placed.lent`."""
+    """What each slot's excess may owe to the crowds at borders, see `Placed.lent`.
+
+    A call that moves over one border may push another one over the next: a slot may lend from one that lies further
+    off, the nearest first, where calls straddle every border between.
+    """
     lent: list[ClassCounts] = [{} for _ in slots]
     if not any(slot.crowd for slot in slots):
         return lent
-    held = [{} if slot.interval is None else held_beyond(slot.interval, slot.inside) for slot in slots]
-    for number, slot in enumerate(slots[:-1]):
-        _lend(held[number], held[number + 1], slot.late, lent[number])
-        _lend(held[number + 1], held[number], slot.early, lent[number + 1])
+    held = [held_beyond(slot.interval or _NO_SUMS, slot.inside) for slot in slots]  # a gap lacks all its calls
+    early, late = [_by_class(slot.early) for slot in slots], [_by_class(slot.late) for slot in slots]
+    for hops in range(1, len(slots)):
+        moved = False
+        for first, last in zip(range(len(slots)), range(hops, len(slots)), strict=False):
+            between = slots[first:last]
+            if not all(slot.straddlers for slot in between):
+                continue
+            moved = True
+            if any(slot.crowd for slot in between):
+                _lend(held[first], held[last], late[first:last], lent[first])
+                _lend(held[last], held[first], early[first:last], lent[last])
+        if not moved:
+            break
     return lent
 
 
-def _lend(excess: ClassCounts, lack: ClassCounts, calls: Iterable[ReceivedCall], lent: ClassCounts) -> None:
-    """Set off the excess of one slot with what another lacks, as far as calls that lie in the other hold it."""
-    movable: ClassCounts = {}
+def _by_class(calls: Iterable[ReceivedCall]) -> ClassCounts:
+    found: ClassCounts = {}
     for call in calls:
-        movable[call.query_class] = movable.get(call.query_class, Counts()).plus(call.counts)
-    for of_calls, most in movable.items():
+        found[call.query_class] = found.get(call.query_class, Counts()).plus(call.counts)
+    return found
+
+
+def _lend(excess: ClassCounts, lack: ClassCounts, ways: Sequence[ClassCounts], lent: ClassCounts) -> None:
+    """Set off the excess of one slot with what another lacks, as far as calls hold it at every border between."""
+    for of_calls in sorted(ways[0]):
         for query_class in sorted(excess):
             if of_calls not in (query_class, QueryClass.UNKNOWN):
                 continue
             lacking = Counts().minus(lack.get(of_calls, Counts())).positive
-            given = excess[query_class].positive.common(lacking).common(most)
+            given = excess[query_class].positive.common(lacking)
+            for way in ways:
+                given = given.common(way.get(of_calls, Counts()))
             excess[query_class] = excess[query_class].minus(given)
             lack[of_calls] = lack.get(of_calls, Counts()).plus(given)
             lent[query_class] = lent.get(query_class, Counts()).plus(given)
-            most = most.minus(given)
+            for way in ways:
+                way[of_calls] = way.get(of_calls, Counts()).minus(given)
