@@ -27,6 +27,7 @@ from spanledger.core.semconv import (
     TOKEN_COUNTS,
     In,
 )
+from spanledger.core.times import told_time
 from spanledger.core.usage import Problem, Signal, Temporality
 from spanledger.otlp.frame import Group, metric_parts, read_frame
 from spanledger.otlp.views import LogRecordView, MetricNameView, MetricView, ResourceView, SpanNameView, SpanView
@@ -164,8 +165,8 @@ def _span(resource: Attributes, span: Any) -> SpanData:  # noqa: ANN401 - genera
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
         parent_span_id=span.parent_span_id.hex(),
-        start_unix_nano=span.start_time_unix_nano,
-        end_unix_nano=span.end_time_unix_nano,
+        start_unix_nano=told_time(span.start_time_unix_nano),
+        end_unix_nano=told_time(span.end_time_unix_nano),
     )
 
 
@@ -180,7 +181,7 @@ def _log(resource: Attributes, log: Any) -> LogData | None:  # noqa: ANN401 - ge
         attributes=_scalars(log.attributes),
         trace_id=log.trace_id.hex(),
         span_id=log.span_id.hex(),
-        time_unix_nano=log.time_unix_nano or log.observed_time_unix_nano,
+        time_unix_nano=told_time(log.time_unix_nano) or told_time(log.observed_time_unix_nano),
     )
 
 
@@ -278,8 +279,8 @@ def _points(name: str, metric: Any, resource: Attributes) -> Iterator[PointData 
             metric=name,
             resource=resource,
             attributes=_scalars(point.attributes),
-            start_unix_nano=point.start_time_unix_nano,
-            time_unix_nano=point.time_unix_nano,
+            start_unix_nano=told_time(point.start_time_unix_nano),
+            time_unix_nano=told_time(point.time_unix_nano),
             temporality=temporality,
             value=value,
         )
