@@ -23,6 +23,7 @@ from spanledger.ledger.damage import damage_mark
 from spanledger.ledger.database import Database
 from spanledger.ledger.faults import Fault
 from spanledger.logs import start_logs
+from support.collectors import until
 from support.processes import start_serve
 from support.replaying import read_folder, replay_folders
 from support.serving import Running, Transport, running, send, standing
@@ -111,6 +112,22 @@ def test_a_disk_that_takes_nothing_loses_nothing_and_recovers_by_itself(
         assert log.getvalue().count(fault.advice) == 1
         assert log.getvalue().count("the ledger is written again") == 1
     assert standing(tmp_path / "ledger.db").balances == reference.balances
+
+
+def test_the_state_is_seen_though_nobody_sends(tmp_path: Path) -> None:
+    """A load balancer that takes an unready service out of rotation sends it nothing that would show its recovery."""
+
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db") as up:
+            watch = up.service.watch
+            await until(lambda: watch.is_proven, 30, "the start has proven that the disk takes something")
+            await set_on_the_ledgers_thread(up, read_only)
+            watch.is_proven = False
+            await until(lambda: watch.fault is not None, 30, "the fault is seen")
+            await set_on_the_ledgers_thread(up, writable)
+            await until(lambda: watch.fault is None, 30, "the recovery is seen")
+
+    asyncio.run(run())
 
 
 def test_a_ledger_that_another_program_holds_is_busy_and_then_written(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from spanledger.core.errors import ConfigError
+from spanledger.ledger.faults import UnreadableError
 
 P = ParamSpec("P")
 
@@ -40,7 +41,7 @@ def offline_environment() -> dict[str, str]:
 
 
 def exits_on_bad_input(verb: Callable[P, None]) -> Callable[P, None]:
-    """Tell a `ConfigError` on standard error, a problem a line, and exit with 2."""
+    """Tell a `ConfigError` on standard error, a problem a line, or that the ledger is damaged, and exit with 2."""
 
     @wraps(verb)
     def told(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -49,6 +50,9 @@ def exits_on_bad_input(verb: Callable[P, None]) -> Callable[P, None]:
         except ConfigError as error:
             for problem in error.problems:
                 typer.echo(f"error: {problem}", err=True)
+            raise typer.Exit(ExitCode.BAD_INPUT) from None
+        except UnreadableError as error:
+            typer.echo(f"error: the ledger cannot be read: {error}; `spanledger doctor` looks at the file", err=True)
             raise typer.Exit(ExitCode.BAD_INPUT) from None
 
     return told

@@ -42,6 +42,7 @@ class Database:
         Raises:
             ConfigError: not a ledger, made by a newer version, in use by another process, or not accessible.
         """
+        path = path.resolve()  # the lock is beside the file itself, whatever links lead to it
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = _lock(path, wait_seconds)

@@ -9,6 +9,10 @@ _PRIMARY_CODE = 0xFF
 """SQLite's extended result codes hold the primary one in their lowest byte."""
 
 
+UnreadableError = sqlite3.DatabaseError
+"""What reading a damaged file raises."""
+
+
 class Fault(StrEnum):
     """Why a ledger cannot be written."""
 

@@ -24,6 +24,8 @@ from spanledger.ledger.tallies import TallyStore
 _BEGAN = "began_unix_nano"
 _PRICE_BOOK = "price_book"
 _BOOKING_RULES = "booking_rules"
+_PROOF = "proof"
+_PROOF_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,12 @@ class Ledger:
     def booking_rules(self) -> str:
         """Digest of the settings that it was last served by and figures depend on; empty before that."""
         return self.database.meta(_BOOKING_RULES) or ""
+
+    def prove_writable(self) -> None:
+        """Write as much as a request may need and take it back; raises what SQLite does where there is no room."""
+        for content in ("0" * _PROOF_BYTES, ""):
+            with self.transaction():
+                self.database.set_meta(_PROOF, content)
 
     def note_prices(self, book_id: str, booking_rules: str) -> None:
         """Note what the ledger is served by from now on; inside a transaction."""

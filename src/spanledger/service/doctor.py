@@ -18,12 +18,14 @@ from spanledger.core.usage import Signal, Temporality
 from spanledger.exporter.client import Accepted
 from spanledger.ledger.damage import damage_mark
 from spanledger.ledger.dimensions import pairs_from_text
+from spanledger.ledger.faults import UnreadableError
 from spanledger.ledger.inspection import ClientsSeen, Inspection
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.assembly import load_prices
 from spanledger.service.destinations import NamedClient, clients_for
 
 _HOUR_NANO = 3_600 * NANO_PER_SECOND
+_SET_ASIDE = "restart the service: it sets a damaged file aside"
 _FREE_BYTES_MIN = 2**30
 _SKEW_MAX_SECONDS = 60
 _UNALLOCATED_SHARE_MAX = 0.05
@@ -143,6 +145,8 @@ def _ledger(settings: Settings, now_unix_nano: int) -> Iterator[Finding]:
     try:
         for look in (_integrity, _outbox, _clients, _clock, _quality):
             yield from look(settings, ledger, now_unix_nano)
+    except UnreadableError as error:
+        yield Finding("ledger", Level.PROBLEM, f"cannot be read: {error}", _SET_ASIDE)
     finally:
         ledger.close()
 
@@ -169,7 +173,7 @@ def _integrity(_: Settings, ledger: Ledger, __: int) -> Iterator[Finding]:
     if not faults:
         yield Finding("ledger", Level.OK, "the file is whole")
     for fault in faults:
-        yield Finding("ledger", Level.PROBLEM, fault, "restart the service: it sets a damaged file aside")
+        yield Finding("ledger", Level.PROBLEM, fault, _SET_ASIDE)
 
 
 def _outbox(settings: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]:

@@ -16,6 +16,8 @@ class LedgerWatch:
 
     def __init__(self, counters: Counters, on_damage: Callable[[], None]) -> None:
         self.fault: Fault | None = None
+        self.is_proven = False
+        """Whether something was written since the start, and since the last fault."""
         self.damaged = asyncio.Event()
         """Set when the file is damaged: the service must stop, and another one begin with a new file."""
         self._counters = counters
@@ -25,6 +27,7 @@ class LedgerWatch:
     def failed(self, error: Exception) -> None:
         """Note that something could not be written."""
         self._counters.add(Counter.COMMITS_FAILED)
+        self.is_proven = False
         fault = fault_of(error)
         if fault is None:
             tell(Event.LEDGER_COMMIT_FAILED, error)
@@ -39,6 +42,7 @@ class LedgerWatch:
 
     def succeeded(self) -> None:
         """Note that something was written."""
+        self.is_proven = True
         if self.fault is not None and self.fault is not Fault.CORRUPT:
             tell(Event.LEDGER_RECOVERED)
             self.fault = None

@@ -124,6 +124,7 @@ class Service:
         self._tasks.append(asyncio.create_task(self._kept_up(self.price_files.run)))
         self._tasks.append(asyncio.create_task(self._watch_budgets()))
         self._tasks.append(asyncio.create_task(self._kept_up(self._keep_days)))
+        self._tasks.append(asyncio.create_task(self._kept_up(self._watch_disk)))
         self._tasks.extend(asyncio.create_task(self._kept_up(part.run)) for part in self._senders)
         admin = None if self._admin is None else await self._admin.start()
         return Addresses(*await self._receivers.start(), admin)
@@ -255,6 +256,17 @@ class Service:
                 continue
             try:
                 await asyncio.wait_for(self._stopping.wait(), _DAYS_PAUSE_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def _watch_disk(self) -> None:
+        """See at the start and after a fault whether the ledger can be written: nobody may send who would show it."""
+        while not self._stopping.is_set():
+            if not self.watch.is_proven:
+                await self._worker.run(self._parts.ledger.prove_writable)
+                self.watch.succeeded()
+            try:
+                await asyncio.wait_for(self._stopping.wait(), _RECOVERY_PAUSE_SECONDS)
             except TimeoutError:
                 continue
 

@@ -70,6 +70,16 @@ def test_a_ledger_has_one_writer_at_a_time(tmp_path: Path) -> None:
     Database.open(path, wait_seconds=0).close()
 
 
+def test_a_link_to_a_ledger_leads_to_the_same_lock(tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "ledger.db"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "ledger.db")
+    database = Database.open(tmp_path / "ledger.db")
+    with pytest.raises(ConfigError, match="in use by another spanledger process"):
+        Database.open(link, wait_seconds=0)
+    database.close()
+
+
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     database = Database.open(path)

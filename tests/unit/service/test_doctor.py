@@ -93,6 +93,15 @@ def test_destinations_that_are_away_or_misconfigured(sound: Path, tmp_path: Path
     assert "none.pem" in one.what
 
 
+def test_a_ledger_whose_pages_are_overwritten(sound: Path) -> None:
+    content = bytearray(sound.read_bytes())
+    content[8192:48192] = bytes(40_000)
+    sound.write_bytes(content)
+    problems = [one for one in findings(sound) if one.subject == "ledger" and one.level is Level.PROBLEM]
+    assert problems
+    assert all("sets a damaged file aside" in problem.advice for problem in problems)
+
+
 def test_a_ledger_that_is_damaged_or_was(sound: Path) -> None:
     database = Database.open(sound)
     database.mark_damaged()
