@@ -110,24 +110,15 @@ def _edited_json(random: Random, value: Any, depth: int) -> Any:
     return random.choice(scalars)
 
 
+_OF_BYTES: tuple[Mutation, ...] = (flip_bits, cut, lose, repeat, splice, overwrite)
 WIRE_MUTATIONS: tuple[Mutation, ...] = (
-    flip_bits,
-    cut,
-    lose,
-    repeat,
-    splice,
-    overwrite,
+    *_OF_BYTES,
     edit_field,
     edit_field,
     edit_field,
 )
 JSON_MUTATIONS: tuple[Mutation, ...] = (
-    flip_bits,
-    cut,
-    lose,
-    repeat,
-    splice,
-    overwrite,
+    *_OF_BYTES,
     edit_json,
     edit_json,
     edit_json,

@@ -49,7 +49,6 @@ class Assessment:
 
 def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, now_unix_nano: int) -> Assessment:
     """Assess the stretch around a time of a group; reads only."""
-    senders = ledger.residuals.senders_of(what.source)
     known = ledger.residuals.aliases(what.source)
     known_for = _unambiguous(known, prices.book)
     names = BookNames(prices.book, known_for)
@@ -73,6 +72,7 @@ def assess(ledger: Ledger, prices: Prices, policy: Policy, what: Unreconciled, n
         shares.update(dict.fromkeys(writes.of_calls, writes))
         if leftover.end_unix_nano in settled and any(leftover.counts) and not _is_recount(leftover, policy):
             start, end = leftover.start_unix_nano, leftover.end_unix_nano
+            senders = ledger.residuals.senders_of(what.source)
             received = ledger.control.received_unix_nano(senders, start, end)
             occurred = held(end, received, policy.clock_skew_max_nano)
             charge = residual_charge(leftover, writes, prices, aliases, policy.basis_rules, occurred)

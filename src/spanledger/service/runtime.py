@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -185,6 +186,11 @@ class Service:
             task.cancel()
         await asyncio.wait(self._tasks)
 
+    async def _pause(self, seconds: float) -> None:
+        """Wait a while, no longer than until the service stops."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
     async def _kept_up(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do background work until it ends by itself; what fails it (a full disk) is told, and it begins again."""
         while True:
@@ -192,11 +198,9 @@ class Service:
                 return await work()
             except Exception as error:  # noqa: BLE001 - whatever it was, the service goes on
                 self.watch.failed(error)
-            try:
-                await asyncio.wait_for(self._stopping.wait(), _RECOVERY_PAUSE_SECONDS)
-            except TimeoutError:
-                continue
-            return None
+            await self._pause(_RECOVERY_PAUSE_SECONDS)
+            if self._stopping.is_set():
+                return None
 
     def _warn_of_strangers(self) -> None:
         """Say which destinations are waited for that the settings no longer name."""
@@ -212,10 +216,7 @@ class Service:
             if pause <= 0:
                 await self.settle()
                 continue
-            try:
-                await asyncio.wait_for(self._stopping.wait(), min(pause, _ADVANCE_PAUSE_MAX_SECONDS))
-            except TimeoutError:
-                continue
+            await self._pause(min(pause, _ADVANCE_PAUSE_MAX_SECONDS))
 
     async def _use(self, prices: Prices) -> None:
         """Price by these from the next delivery on. What is due is posted before, so that no delivery has two books."""
@@ -238,10 +239,7 @@ class Service:
         """Look at the budgets often enough that a level is told of well within a minute."""
         while not self._stopping.is_set():
             await asyncio.to_thread(self._budgets.keep_up, time.time_ns())
-            try:
-                await asyncio.wait_for(self._stopping.wait(), _BUDGET_PAUSE_SECONDS)
-            except TimeoutError:
-                continue
+            await self._pause(_BUDGET_PAUSE_SECONDS)
 
     async def _keep_days(self) -> None:
         """Roll postings up into days for reports and budgets, a slice at a time: senders wait for no more than one."""
@@ -254,10 +252,7 @@ class Service:
         while not self._stopping.is_set():
             if await self._worker.run(roll_up):
                 continue
-            try:
-                await asyncio.wait_for(self._stopping.wait(), _DAYS_PAUSE_SECONDS)
-            except TimeoutError:
-                continue
+            await self._pause(_DAYS_PAUSE_SECONDS)
 
     async def _watch_disk(self) -> None:
         """See at the start and after a fault whether the ledger can be written: nobody may send who would show it."""
@@ -265,10 +260,7 @@ class Service:
             if not self.watch.is_proven:
                 await self._worker.run(self._parts.ledger.prove_writable)
                 self.watch.succeeded()
-            try:
-                await asyncio.wait_for(self._stopping.wait(), _RECOVERY_PAUSE_SECONDS)
-            except TimeoutError:
-                continue
+            await self._pause(_RECOVERY_PAUSE_SECONDS)
 
     def _advance_all(self) -> None:
         while self._parts.pipeline.advance(time.time_ns()):
