@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,7 @@ def rules(name: str) -> list[dict[str, Any]]:
 
 
 RECORDING, ALERTS = rules("recording.yaml"), rules("alerts.yaml")
+BOARDS = {json.loads(file.read_text(encoding="utf-8"))["uid"] for file in RULES.parent.glob("*.json")}
 EXPRESSIONS = {rule.get("record") or rule["alert"]: rule["expr"] for rule in (*RECORDING, *ALERTS)}
 
 
@@ -83,7 +85,8 @@ def test_a_renamed_metric_is_found() -> None:
 def test_an_alert_says_how_bad_what_how_much_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     notes = rule["annotations"]
-    assert notes.keys() == {"summary", "description", "runbook_url"}
+    assert notes.keys() == {"summary", "description", "runbook_url", "dashboard_uid"}
+    assert notes["dashboard_uid"] in BOARDS
     page, _, anchor = notes["runbook_url"].partition("#")
     headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
     assert anchor in [heading.lower() for heading in headings]
