@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 
 import grpc
@@ -93,13 +95,19 @@ def test_a_body_over_the_limit_is_refused(gzip: bool) -> None:
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_taken_port_is_told_with_the_flag_that_changes_it() -> None:
-    async def run() -> None:
+def test_a_taken_port_is_told_in_our_words_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    async def run() -> tuple[str, str]:
         async with receiving(ScriptedConsumer(), GrpcReceiver) as address:
-            with pytest.raises(ConfigError, match=r"receiver\.grpc\.endpoint .* --grpc HOST:PORT"):
+            with pytest.raises(ConfigError) as caught:
                 await GrpcReceiver(ScriptedConsumer(), gate_of(address)).start()
+        return address, str(caught.value)
 
-    asyncio.run(run())
+    address, told = asyncio.run(run())
+    why = OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    assert told == (
+        f"receiver.grpc.endpoint {address}: cannot be listened on ({why}); choose another with --grpc HOST:PORT"
+    )
+    assert capfd.readouterr().err == "", "gRPC's own line"
 
 
 @pytest.mark.parametrize("method", ["/opentelemetry.proto.collector.trace.v1.TraceService/Import", "/nobody/Export"])

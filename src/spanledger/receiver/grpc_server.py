@@ -18,7 +18,7 @@ from spanledger.otlp.refusals import refusal_of
 from spanledger.otlp.status import error_status, response
 from spanledger.receiver.gate import Gate, Passage, internal_error
 from spanledger.receiver.inflating import GZIP_MAGIC, inflated
-from spanledger.receiver.listener import address_error
+from spanledger.receiver.listener import address_error, require_free
 
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
 SERVICES = {
@@ -61,11 +61,12 @@ class GrpcReceiver:
             ConfigError: the address cannot be listened on.
         """
         try:
+            require_free(self._endpoint)  # gRPC itself writes a line of its own on standard error, without the reason
             if self._credentials is None:
                 port = self._server.add_insecure_port(self._endpoint)
             else:
                 port = self._server.add_secure_port(self._endpoint, self._credentials)
-        except RuntimeError as error:
+        except (OSError, RuntimeError) as error:
             raise address_error("receiver.grpc.endpoint", self._endpoint, error, " with --grpc HOST:PORT") from None
         await self._server.start()
         return f"{self._endpoint.rpartition(':')[0]}:{port}"

@@ -91,17 +91,45 @@ def address_error(setting: str, endpoint: str, error: Exception, advice: str) ->
     return ConfigError([f"{setting} {endpoint}: cannot be listened on ({error}); choose another{advice}"])
 
 
+def require_free(endpoint: str) -> None:
+    """See whether an address can be listened on, for servers that don't say in words why not.
+
+    Raises:
+        OSError: none of the addresses that its host stands for can be.
+    """
+    host, _, port = endpoint.rpartition(":")
+    refusals = []
+    for found in _addresses(host.strip("[]"), int(port)):
+        try:
+            _bound(found).close()
+        except OSError as error:
+            refusals.append(error)
+            continue
+        return
+    raise refusals[0]
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind the first address of a host that can be bound, without sharing the port."""
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError:
-        listening.close()
-        raise
+    """Bind the first address of a host, without sharing the port."""
+    listening = _bound(_addresses(host, port)[0])
     listening.setblocking(False)
     return listening
+
+
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
+
+def _addresses(host: str, port: int) -> list[_Address]:
+    return list(socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+
+
+def _bound(found: _Address) -> socket.socket:
+    family, kind, protocol, _, address = found
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
