@@ -14,6 +14,7 @@ from pathlib import Path
 from spanledger.core.errors import ConfigError
 from spanledger.ledger.damage import damage_mark, is_damaged, is_database, set_aside
 from spanledger.ledger.faults import Fault, fault_of
+from spanledger.ledger.foreign import require_ledger, require_one_name
 
 BUSY_TIMEOUT_SECONDS = 10.0
 PATIENCE_SECONDS = 120.0
@@ -40,10 +41,12 @@ class Database:
         under another name, never overwritten, and a new one is begun.
 
         Raises:
-            ConfigError: not a ledger, made by a newer version, in use by another process, or not accessible.
+            ConfigError: not a ledger, made by a newer version, in use by another process, under two names, or not
+                accessible. Nothing is left beside a file that is not a ledger.
         """
         path = path.resolve()  # the lock is beside the file itself, whatever links lead to it
         try:
+            require_ledger(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = _lock(path, wait_seconds)
         except (OSError, sqlite3.Error) as error:
@@ -62,7 +65,7 @@ class Database:
         """Open a ledger file for reading, beside the process that writes it, if one does.
 
         Raises:
-            ConfigError: there is none, it is not one, or its schema is not this version's.
+            ConfigError: there is none, it is not one, has two names, or its schema is not this version's.
         """
         database = cls.append(path)
         database.connection.execute("PRAGMA query_only = ON")
@@ -76,10 +79,11 @@ class Database:
         read what it builds on inside its own.
 
         Raises:
-            ConfigError: there is none, it is not one, or its schema is not this version's.
+            ConfigError: there is none, it is not one, has two names, or its schema is not this version's.
         """
         if not path.is_file():
             raise ConfigError([f"ledger {path}: there is none; name it with --ledger or ledger.path"])
+        require_one_name(path)
         connection = _connect(path, PATIENCE_SECONDS)
         try:
             connection.execute("PRAGMA synchronous = FULL")

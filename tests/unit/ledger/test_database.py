@@ -46,16 +46,44 @@ def test_a_failed_transaction_leaves_nothing_and_tells_who_remembers(tmp_path: P
     database.close()
 
 
-def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("user_version", [0, 5, 999])
+def test_a_database_of_something_else_is_refused_and_left_as_it_is(user_version: int, tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE recipes (name TEXT)")
+        other.execute(f"PRAGMA user_version = {user_version}")
     other.close()
-    with pytest.raises(ConfigError, match="database of something else"):
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"database of something else; choose another ledger\.path"):
         Database.open(path)
-    (tmp_path / "text.db").write_text("this is not a database, but it is long enough to look at twice" * 20)
-    with pytest.raises(ConfigError, match="cannot be used"):
-        Database.open(tmp_path / "text.db")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_no_database_is_refused_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "passwd"
+    path.write_text("this is not a database, but it is long enough to look at twice" * 20)
+    with pytest.raises(ConfigError, match=r"cannot be used: it is not a ledger; choose another ledger\.path"):
+        Database.open(path)
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(ConfigError, match=r"cannot be used: it is a folder; choose another ledger\.path"):
+        Database.open(tmp_path)
+    assert not tmp_path.with_name(f"{tmp_path.name}.lock").exists()
+
+
+def test_a_ledger_with_two_names_is_refused_by_either(tmp_path: Path) -> None:
+    """SQLite's log of a file goes by its name: under another one it would be missing, and so would the lock."""
+    path = tmp_path / "ledger.db"
+    Database.open(path).close()
+    second = tmp_path / "second.db"
+    second.hardlink_to(path)
+    for name in (path, second):
+        for use in (Database.open, Database.read):
+            with pytest.raises(ConfigError, match=r"2 names .*-samefile .*, and remove all but one"):
+                use(name)
+    assert not second.with_name("second.db.lock").exists()
+    second.unlink()
+    Database.open(path).close()
 
 
 def test_a_ledger_has_one_writer_at_a_time(tmp_path: Path) -> None:
