@@ -7,15 +7,17 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from spanledger.core.times import NANO_PER_SECOND
+from spanledger.dashboards.panels import USD
 from support.backends import Prometheus
 from support.backfilled import Past
-from support.boards import read_boards, shown
+from support.boards import Board, read_boards, shown, views
 from support.collectors import until
 from support.processes import Serving, start_serve
 from support.replaying import read_folder
@@ -28,8 +30,10 @@ pytestmark = pytest.mark.prometheus
 FOLDER = CAPTURES / "s03_subagent"
 RULES = Path(__file__).parents[2] / "dashboards" / "rules"
 MINUTE_SECONDS = 60
-PANELS = {"spanledger-overview": ("Spent",), "spanledger-chargeback": ("Cost by basis",)}
+WHOLE = {"spanledger-overview": "Spent", "spanledger-chargeback": "Cost by basis"}
 """Panels of everything that was spent."""
+SILENT = {"Our list price less the client's figure, by version and verdict"}
+"""Panels of what these captures have none of."""
 SPENT = "sum(spanledger_cost_USD_total)"
 
 
@@ -62,28 +66,62 @@ def now(past: Past, expression: str) -> dict[str, float]:
     return {labels.get("budget", ""): value for labels, value in past.query(expression, int(time.time()) + 1)}
 
 
+def money(past: Past, board: Board) -> dict[tuple[str, ...], float]:
+    """What each query of each money panel says of a whole past, for every value of every variable.
+
+    Asked at its end with the whole of it as one bar: borders of steps would fall between the exports of one service and
+    not of another.
+    """
+    seconds = past.end_unix - past.start_unix
+    asked = {
+        (target.panel, replace(opened, start_unix=past.start_unix).written(target.expression, seconds))
+        for opened in views(past, board, each=True)
+        for target in board.targets()
+        if target.unit == USD.name
+    }
+    return {
+        (*ask, *map("=".join, sorted(labels.items()))): value for ask in asked for labels, value in past.query(ask[1])
+    }
+
+
 def test_kills_in_the_middle_of_a_day_change_no_total(tmp_path: Path) -> None:
-    """Killed with what was acknowledged and not exported, and again after an export; each time it goes on."""
+    """Killed with what was acknowledged and not exported, and again after an export; each time it goes on.
+
+    Every money panel of every board says the same as with a service that was not killed and heard the same.
+    """
     deliveries = [body.delivery for body in read_folder(FOLDER)]
     third = len(deliveries) // 3
     parts = (deliveries[:third], deliveries[third : 2 * third], deliveries[2 * third :])
 
     async def run() -> None:
-        async with backend(tmp_path) as past:
+        async with backend(tmp_path / "killed") as killed, backend(tmp_path / "whole") as whole:
+            steady = await serve(whole, interval_seconds=0.5)
             for number, part in enumerate(parts):
-                serving = await serve(past, interval_seconds=0.5)
+                serving = await serve(killed, interval_seconds=0.5)
                 await send(Transport.HTTP_PROTOBUF, serving.addresses, part)
+                await send(Transport.HTTP_PROTOBUF, steady.addresses, part)
                 if number == 1:
-                    await until(lambda: now(past, SPENT).get("", 0) > 0, 30, "cost is in Prometheus")
+                    await until(lambda: now(killed, SPENT).get("", 0) > 0, 30, "cost is in Prometheus")
                 await serving.end(signal.SIGTERM if number == 2 else signal.SIGKILL)
-            whole = Past(past.ledger_path, past.prometheus, past.start_unix - 60, int(time.time()) + 1)
-            truth = float(served(FOLDER).cost_usd)
-            for board in read_boards():
-                for panel in PANELS.get(str(board.content["uid"]), ()):
-                    assert await asyncio.to_thread(shown, whole, board, panel) == pytest.approx(truth, abs=0.000001)
-            assert set((await asyncio.to_thread(now, past, "resets(spanledger_cost_USD_total[1h])")).values()) == {0}
+            await steady.end(signal.SIGTERM)
+            assert set((await asyncio.to_thread(now, killed, "resets(spanledger_cost_USD_total[1h])")).values()) == {0}
+            end = int(time.time()) + 1
+            pasts = [replace(one, start_unix=one.start_unix - 60, end_unix=end) for one in (killed, whole)]
+            await asyncio.to_thread(compare, *pasts)
 
     asyncio.run(run())
+
+
+def compare(killed: Past, whole: Past) -> None:
+    """The same in every money panel of every board, and in those of everything what was really served."""
+    truth = float(served(FOLDER).cost_usd)
+    for board in read_boards():
+        found = money(killed, board)
+        assert found == pytest.approx(money(whole, board), abs=0.000001), board.name
+        panels = {target.panel for target in board.targets() if target.unit == USD.name}
+        assert panels - {panel for panel, *_ in found} <= SILENT
+        if panel := WHOLE.get(str(board.content["uid"])):
+            assert shown(killed, board, panel) == pytest.approx(truth, abs=0.000001)
 
 
 def test_k46_budgets_are_finite_in_prometheus_before_the_first_traffic(tmp_path: Path) -> None:
