@@ -15,22 +15,32 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import ConfigError, PermanentError, RetryableError
+from spanledger.core.events import Event
+from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.receiver.grpc_server import SERVICES, GrpcReceiver
+from spanledger.telemetry import Counter, Counters
 from support.consumers import ScriptedConsumer, gate_of, receiving
+from support.logged import messages_of
 
 LIMIT = 10_000
 
 
 def export(
-    consumer: ScriptedConsumer, body: bytes, *, signal: Signal = Signal.TRACES, gzip: bool = False
+    consumer: ScriptedConsumer,
+    body: bytes,
+    *,
+    signal: Signal = Signal.TRACES,
+    gzip: bool = False,
+    counters: Counters | None = None,
 ) -> bytes | grpc.aio.AioRpcError:
     """One export: the answer's bytes, or the error."""
     compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
 
     async def run() -> bytes | grpc.aio.AioRpcError:
+        gate = gate_of(max_request_bytes=LIMIT, max_inflated_bytes=LIMIT, counters=counters)
         async with (
-            receiving(consumer, GrpcReceiver, gate_of(max_request_bytes=LIMIT, max_inflated_bytes=LIMIT)) as address,
+            receiving(consumer, GrpcReceiver, gate) as address,
             grpc.aio.insecure_channel(address, compression=compression) as channel,
         ):
             try:
@@ -82,10 +92,14 @@ def test_not_now_is_unavailable_with_retry_info() -> None:
 
 
 def test_a_fault_of_ours_is_told_as_one_to_try_again(caplog: pytest.LogCaptureFixture) -> None:
-    error = export(ScriptedConsumer([KeyError("bug")]), b"x")
+    counters = Counters()
+    error = export(ScriptedConsumer([KeyError("bug")]), b"x", counters=counters)
     assert isinstance(error, grpc.aio.AioRpcError)
     assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "internal error")
-    assert "a request to opentelemetry.proto.collector.trace.v1.TraceService failed" in caplog.text
+    assert messages_of(caplog, Event.RECEIVER_REQUEST_FAILED) == [
+        "a request to opentelemetry.proto.collector.trace.v1.TraceService failed"
+    ]
+    assert counters.by_reason(Counter.REFUSED) == {Reason.INTERNAL_ERROR: 1}
 
 
 @pytest.mark.parametrize("gzip", [False, True])

@@ -7,12 +7,16 @@ import signal
 import sqlite3
 from pathlib import Path
 
+import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from spanledger.core.events import Event
 from spanledger.core.money import picousd_of_double
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Signal
+from spanledger.telemetry import Counter
+from support.logged import messages_of
 from support.processes import start_serve
 from support.replaying import read_folder, replay_folders
 from support.serving import Running, Transport, protobuf_body, running, send, standing
@@ -63,6 +67,36 @@ def test_a_scrape_has_the_money_of_the_ledger_and_the_counters_of_the_component(
     assert second["spanledger_ledger_writable_ratio", ()] == 1
     assert second["spanledger_commit_duration_seconds_count", ()] >= 1
     assert second["spanledger_series", (("metric", "spanledger.cost"),)] > 0
+    assert second["spanledger_process_memory_bytes", ()] > 10 * 2**20  # Python alone takes more
+    assert second["spanledger_ledger_size_bytes", ()] > (tmp_path / "ledger.db").stat().st_size / 2
+
+
+def test_labels_without_room_are_counted_and_their_money_is_in_the_overflow(tmp_path: Path) -> None:
+    async def run() -> tuple[Running, int]:
+        async with running(tmp_path / "ledger.db", metrics__max_series="1") as up:
+            await send(Transport.GRPC, up.addresses, deliveries())
+            await up.service.rest()
+            await up.service.flush()
+            return up, up.service.counters.snapshot()[Counter.SERIES_OVERFLOWED]
+
+    up, overflowed = asyncio.run(run())
+    assert overflowed > 0
+    figures = standing(tmp_path / "ledger.db").figures
+    assert up.sink.metric_totals()[Metric.COST] == figures.report.cost_picousd > 0
+
+
+def test_a_question_that_cannot_be_answered_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> requests.Response:
+        async with running(tmp_path / "ledger.db") as up:
+            connection = up.service._parts.ledger.database.connection
+            await up.service._worker.run(lambda: connection.execute("ALTER TABLE departure RENAME TO gone") and None)
+            answer = await ask(up, "/readyz")
+            await up.service._worker.run(lambda: connection.execute("ALTER TABLE gone RENAME TO departure") and None)
+            return answer
+
+    answer = asyncio.run(run())
+    assert (answer.status_code, answer.text) == (503, "not now\n")
+    assert messages_of(caplog, Event.ADMIN_QUESTION_FAILED) == ["a question to /readyz could not be answered"]
 
 
 def test_the_component_speaks_of_itself_by_otlp_too(tmp_path: Path) -> None:
@@ -97,15 +131,20 @@ def test_a_ledger_that_cannot_be_written_is_alive_and_not_ready(tmp_path: Path) 
 
     async def run() -> None:
         async with running(tmp_path / "ledger.db") as up:
+            one, *others = deliveries()
+            await send(Transport.GRPC, up.addresses, others)
             connection = up.service._parts.ledger.database.connection
             await up.service._worker.run(lambda: read_only(connection))
-            one = deliveries()[0]
             url, headers = f"http://{up.addresses.http}/v1/{one.signal}", {"content-type": "application/x-protobuf"}
             answer = await asyncio.to_thread(requests.post, url, data=protobuf_body(one), headers=headers, timeout=10)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
             ready = await ask(up, "/readyz")
             assert (ready.status_code, ready.json()["ledger"]) == (503, "read_only")
             assert (await ask(up, "/healthz")).status_code == 200
+            scraped = samples((await ask(up, "/metrics")).text)
+            assert scraped["spanledger_ledger_writable_ratio", ()] == 0
+            assert scraped["spanledger_commits_failed_total", ()] > 0
+            assert scraped["spanledger_receiver_refused_total", (("reason", "not_durable"),)] == 1
             await up.service._worker.run(lambda: connection.execute("PRAGMA query_only = OFF") and None)
             await send(Transport.GRPC, up.addresses, [one])
             assert (await ask(up, "/readyz")).status_code == 200

@@ -101,6 +101,7 @@ class Service:
             all_readers,
             self.counters,
             settings.metrics.temporality,
+            self.watch.failed,
         )
         self._forwarders = [self._payload_forwarder(to) for to in destinations if to.signals]
         metrics = [self._metrics_exporter(to) for to in destinations if to.cost_metrics]
@@ -299,7 +300,12 @@ class Service:
             return None
         names = [destination.name for destination in self._destinations]
         export = SeriesExport(
-            self._parts.ledger, self._parts.pipeline, all_readers, self.counters, Temporality.CUMULATIVE
+            self._parts.ledger,
+            self._parts.pipeline,
+            all_readers,
+            self.counters,
+            Temporality.CUMULATIVE,
+            self.watch.failed,
         )
         admin = ServiceAdmin(self._parts, self._worker, self.watch, export, self._telemetry, self._budgets, names)
         return AdminServer(admin, endpoint)

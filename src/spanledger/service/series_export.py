@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 
 from spanledger.core.deltas import Arrival
@@ -12,6 +13,7 @@ from spanledger.core.usage import Temporality
 from spanledger.core.views import SeriesState
 from spanledger.exporter.client import Accepted, Deferred, Outcome, Refused
 from spanledger.exporter.metrics import delta_points, metrics_body, series_points
+from spanledger.ledger.faults import fault_of
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.encode import SeriesPoint
 from spanledger.service.gauges import Reader, readings
@@ -22,7 +24,10 @@ _INSTANCE_ID = "service_instance_id"
 
 
 class SeriesExport:
-    """Makes the exports of all destinations."""
+    """Makes the exports of all destinations.
+
+    Without `on_failed`, which is told of a disk that takes nothing, an export fails on such a disk.
+    """
 
     def __init__(
         self,
@@ -31,12 +36,14 @@ class SeriesExport:
         readers: Sequence[Reader],
         counters: Counters,
         temporality: Temporality,
+        on_failed: Callable[[Exception], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._pipeline = pipeline
         self._readers = readers
         self._counters = counters
         self._temporality = temporality
+        self._on_failed = on_failed
 
     def prepare(self, destinations: Iterable[str]) -> None:
         """Note how destinations are told of series from now on; before anything is folded that they have not heard."""
@@ -50,7 +57,8 @@ class SeriesExport:
 
     def begin(self, destination: str, now_unix_nano: int) -> bytes:
         """Fold, read the gauges, and give the body to send; a delta export is written down before it leaves."""
-        self._counters.add(Counter.SERIES_OVERFLOWED, self._pipeline.fold(now_unix_nano))
+        with self._unless_the_disk_refuses():
+            self._counters.add(Counter.SERIES_OVERFLOWED, self._pipeline.fold(now_unix_nano))
         states = self._ledger.series.states()
         points = self._points(destination, states, now_unix_nano)
         resource = resource_of(self._ledger)
@@ -61,11 +69,25 @@ class SeriesExport:
     def end(self, destination: str, outcome: Outcome) -> None:
         """Note what became of the body."""
         if isinstance(outcome, Accepted):
-            self._pipeline.prime(destination)
+            with self._unless_the_disk_refuses():
+                self._pipeline.prime(destination)
         if self._temporality is Temporality.DELTA:
             with self._ledger.transaction():
                 # Effect 11: COMMIT. A kill before it leaves the export without an end: in doubt, and not sent again.
                 self._ledger.deltas.end(destination, _arrival(outcome))
+
+    @contextmanager
+    def _unless_the_disk_refuses(self) -> Iterator[None]:
+        """Let cumulative sums leave as they last were, with the gauges that say that the ledger cannot be written.
+
+        Deltas are written down before they leave, or are not sent.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self._on_failed is None or self._temporality is Temporality.DELTA or fault_of(error) is None:
+                raise
+            self._on_failed(error)
 
     def _points(self, destination: str, states: Sequence[SeriesState], now_unix_nano: int) -> list[SeriesPoint]:
         if self._temporality is Temporality.CUMULATIVE:
