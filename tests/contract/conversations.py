@@ -1,7 +1,8 @@
 """What is said to a socket byte by byte: requests in pieces, halves of requests, silence, and things that are no HTTP.
 
 `hears` are the statuses of the answers, 0 for a connection that is closed without one; `after_seconds` is how long the
-service at least lets the sender wait (request timeout 1 s, idle timeout 1.5 s in the tests).
+service at least lets the sender wait (request timeout 1 s, idle timeout 1.5 s in the tests). `counts` are reasons that
+the service must have counted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from contract.rows import GOOD, GOOD_TOKEN, LIMITS
+from spanledger.core.reasons import Reason
 from support.hostile import MIB, NO_ANSWER, connect, converse, head, read_answers
 
 PROTOBUF = ("content-type: application/x-protobuf", f"authorization: Bearer {GOOD_TOKEN}")
@@ -32,6 +34,7 @@ class Conversation:
     after_seconds: float = 0.0
     grpc: bool = False
     growth_mib: int = 64
+    counts: tuple[Reason, ...] = ()
 
 
 def _said(*pieces: bytes, answers: int = 1) -> Callable[[str], list[int]]:
@@ -178,9 +181,9 @@ CONVERSATIONS = (
         "expects 100-continue", [200], _said(head("/v1/traces", len(GOOD), *PROTOBUF, "expect: 100-continue"), GOOD)
     ),
     Conversation("HTTP/1.0", [200], _said(WHOLE.replace(b"HTTP/1.1", b"HTTP/1.0"))),
-    Conversation("no HTTP at all", [400], _said(b"hello, receiver\r\n\r\n")),
+    Conversation("no HTTP at all", [400], _said(b"hello, receiver\r\n\r\n"), counts=(Reason.BAD_HTTP,)),
     Conversation("HTTP/2 on the port of HTTP/1.1", [400], _said(HTTP2_PREFACE)),
-    Conversation("TLS on a plain port", [400], _said(TLS_HELLO)),
+    Conversation("TLS on a plain port", [400], _said(TLS_HELLO), counts=(Reason.WRONG_SCHEME,)),
     Conversation("length and chunked together", [400], _said(head("/v1/traces", 5, *CHUNKED), _chunked(GOOD))),
     Conversation("two lengths", [400], _said(head("/v1/traces", len(GOOD), *PROTOBUF, "content-length: 3"), GOOD)),
     Conversation("negative length", [400], _said(head("/v1/traces", -1, *PROTOBUF))),
@@ -200,10 +203,16 @@ CONVERSATIONS = (
     Conversation("gone in the middle, a hundred times", [], _gone),
     Conversation("good among 500 half-open ones", [200], _many_half_open, growth_mib=96),
     Conversation("20 gzip bombs at once", [413], _bombs_at_once, growth_mib=160),
-    Conversation("never says a word", [CLOSED], _silent(), after_seconds=1.4),
+    Conversation("never says a word", [CLOSED], _silent(), after_seconds=1.4, counts=(Reason.IDLE_CONNECTION,)),
     Conversation("nothing more after an answer", [200, CLOSED], _silent(WHOLE, answers=1), after_seconds=1.4),
     Conversation("only line ends", [CLOSED], _dripping(b"\r\n"), after_seconds=1.4),
-    Conversation("request line that drips", [CLOSED], _dripping(b"POST /v1/traces", b"x"), after_seconds=0.9),
+    Conversation(
+        "request line that drips",
+        [CLOSED],
+        _dripping(b"POST /v1/traces", b"x"),
+        after_seconds=0.9,
+        counts=(Reason.SLOW_REQUEST,),
+    ),
     Conversation(
         "headers that drip", [CLOSED], _dripping(head("/v1/traces", 9, *PROTOBUF)[:-2], b"x: y\r\n"), after_seconds=0.9
     ),

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from spanledger.config.receivers import Receiver
+from spanledger.core.reasons import Reason
 from support.hostile import (
     MIB,
     attribute,
@@ -47,7 +48,11 @@ Body = bytes | Callable[[], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One request and its answer. `only` keeps a row to HTTP or gRPC; `growth_mib` bounds the memory it may take."""
+    """One request and its answer. `only` keeps a row to HTTP or gRPC; `growth_mib` bounds the memory it may take.
+
+    `reason` is how the refusal is counted: of the request, or of one record when the request is taken.
+    `is_too_large_for_grpc` when gRPC's own library refuses it, which no counter of ours sees.
+    """
 
     name: str
     answer: int = 200
@@ -62,6 +67,8 @@ class Row:
     only: str = ""
     growth_mib: int = 64
     within_seconds: float = 20.0
+    reason: Reason | None = None
+    is_too_large_for_grpc: bool = False
 
 
 def _json(value: object) -> bytes:
@@ -156,14 +163,26 @@ def bytes_value(size: int) -> bytes:
 
 
 SHAPE_ROWS = (
-    Row(name="random bytes", answer=400, said="not a protobuf export request", pb=b"\xde\xad\xbe\xef" * 9),
+    Row(
+        name="random bytes",
+        reason=Reason.UNREADABLE_BODY,
+        answer=400,
+        said="not a protobuf export request",
+        pb=b"\xde\xad\xbe\xef" * 9,
+    ),
     Row(name="text for protobuf", answer=400, said="not a protobuf", pb=b"hello, receiver"),
     Row(name="JSON for protobuf", answer=400, said="not a protobuf", pb=GOOD_JSON),
     Row(name="protobuf for JSON", answer=400, said="not JSON", json=request(span(name="ÿ"))),
     Row(name="cut in the middle", answer=400, said="runs past the end", pb=GOOD[: len(GOOD) // 2]),
     Row(name="cut by one byte", answer=400, said="runs past the end", pb=GOOD[:-1]),
     Row(name="outer length that lies", answer=400, said="runs past the end", pb=b"\x0a\xff\x7f" + GOOD[2:]),
-    Row(name="inner length that lies", answer=400, said="unreadable_record", pb=request(span(b"\x0a\x7fk"))),
+    Row(
+        name="inner length that lies",
+        reason=Reason.UNREADABLE_RECORD,
+        answer=400,
+        said="unreadable_record",
+        pb=request(span(b"\x0a\x7fk")),
+    ),
     Row(name="length that does not end", answer=400, said="does not end", pb=b"\x0a" + b"\xff" * 12),
     Row(name="wrong wire type of a group", answer=400, said="wire type 0", pb=b"\x08\x01"),
     Row(name="wrong wire type of a resource", answer=400, said="wire type 5", pb=wire(1, b"\x0d\x00\x00\x00\x00")),
@@ -174,7 +193,13 @@ SHAPE_ROWS = (
     Row(name="group closed as another", answer=400, said="closed as group", pb=b"\x9b\x06\x08\x01\xa4\x06"),
     Row(name="groups 300,000 deep", answer=400, said="groups inside one another", pb=b"\x9b\x06" * 300_000),
     Row(name="resource that is none", answer=400, said="a resource", pb=wire(1, wire(1, b"\x0a\x7f"))),
-    Row(name="trace id of 15 bytes", answer=400, said="trace_id has 15", pb=request(span(trace_id=bytes(15)))),
+    Row(
+        name="trace id of 15 bytes",
+        reason=Reason.BAD_ID,
+        answer=400,
+        said="trace_id has 15",
+        pb=request(span(trace_id=bytes(15))),
+    ),
     Row(name="parent id of 7 bytes", answer=400, said="parent_span_id has 7", pb=request(span(more=wire(4, bytes(7))))),
     Row(
         name="trace id of a log of 3 bytes",
@@ -201,9 +226,16 @@ SHAPE_ROWS = (
     Row(name="time as words", answer=400, said="not an integer", json=_spans({"startTimeUnixNano": "now"})),
     Row(name="integer beyond 64 bits", answer=400, said="not an integer", json=_value({"intValue": "9" * 30})),
     Row(name="number as text", answer=400, said="is not text", json=_value({"stringValue": 1})),
-    Row(name="text as truth", answer=400, said="is not true or false", json=_value({"boolValue": "yes"})),
+    Row(
+        name="text as truth",
+        reason=Reason.UNREADABLE_JSON,
+        answer=400,
+        said="is not true or false",
+        json=_value({"boolValue": "yes"}),
+    ),
     Row(
         name="gzip that is cut",
+        reason=Reason.BAD_COMPRESSION,
         answer=400,
         said="ends too early",
         pb=gzipped(GOOD)[:-9],
@@ -249,6 +281,7 @@ SHAPE_ROWS = (
     ),
     Row(
         name="arrays one too deep",
+        reason=Reason.NESTED_TOO_DEEP,
         answer=400,
         said="nested",
         pb=request(span(attribute("k", nested_array(NESTED_ARRAYS_MAX + 1)))),
@@ -311,7 +344,13 @@ SHAPE_ROWS = (
         pb=lambda: request(span(attribute("k", nested_array(2_100_000)))),
         growth_mib=128,
     ),
-    Row(name="JSON arrays one too deep", answer=400, said="nested", json=_nested_json(NESTED_ARRAYS_MAX + 1)),
+    Row(
+        name="JSON arrays one too deep",
+        reason=Reason.NESTED_TOO_DEEP,
+        answer=400,
+        said="nested",
+        json=_nested_json(NESTED_ARRAYS_MAX + 1),
+    ),
     Row(name="JSON objects 1,500 deep", answer=400, said="not JSON", json=b'{"a":' * 1_500 + b"1" + b"}" * 1_500),
     Row(
         name="JSON arrays 100,000 deep",
@@ -324,6 +363,7 @@ SHAPE_ROWS = (
 SIZE_ROWS = (
     Row(
         name="a body too large by one byte",
+        reason=Reason.BODY_TOO_LARGE,
         answer=413,
         said="larger",
         pb=lambda: _of_size(LIMITS.max_request_bytes + 1),
@@ -332,6 +372,7 @@ SIZE_ROWS = (
     ),
     Row(
         name="a gzip bomb of a GiB",
+        reason=Reason.INFLATED_TOO_MUCH,
         answer=413,
         said="",
         pb=lambda: bomb(1024 * MIB),
@@ -341,6 +382,7 @@ SIZE_ROWS = (
     ),
     Row(
         name="too large when decompressed",
+        reason=Reason.INFLATED_TOO_LARGE,
         answer=413,
         said="decompressed",
         pb=lambda: gzipped(sparse(LIMITS.max_inflated_bytes + 1)),
@@ -378,6 +420,7 @@ SIZE_ROWS = (
     ),
     Row(
         name="10 million empty attributes",
+        reason=Reason.TOO_MANY_FIELDS,
         answer=413,
         said="fields",
         pb=lambda: request(b"\x4a\x00" * TEN_MILLION),
@@ -406,6 +449,7 @@ SIZE_ROWS = (
     ),
     Row(
         name="7 million empty JSON objects",
+        reason=Reason.TOO_MANY_JSON_VALUES,
         answer=413,
         said="values",
         json=lambda: b'{"resourceSpans":[' + b"{}," * 6_900_000 + b"{}]}",
@@ -418,7 +462,13 @@ SIZE_ROWS = (
         json=lambda: b'{"a":' + b"[" * 20_900_000,
         growth_mib=128,
     ),
-    Row(name="one record too many", answer=413, said="more than 50000", pb=request(*[b""] * (LIMITS.max_records + 1))),
+    Row(
+        name="one record too many",
+        reason=Reason.TOO_MANY_RECORDS,
+        answer=413,
+        said="more than 50000",
+        pb=request(*[b""] * (LIMITS.max_records + 1)),
+    ),
     Row(
         name="one data point too many",
         answer=413,
@@ -429,6 +479,7 @@ SIZE_ROWS = (
     ),
     Row(
         name="one attribute too many",
+        reason=Reason.TOO_MANY_ATTRIBUTES,
         answer=413,
         said="attributes",
         pb=request(span(*(attribute(f"k{n}", text("v")) for n in range(LIMITS.max_attributes + 1)))),
@@ -441,6 +492,7 @@ SIZE_ROWS = (
     ),
     Row(
         name="a value too large by one byte",
+        reason=Reason.VALUE_TOO_LARGE,
         answer=413,
         said="value of",
         pb=lambda: request(span(attribute("k", bytes_value(LIMITS.max_value_bytes + 1)))),
@@ -455,6 +507,7 @@ SIZE_ROWS = (
     Row(name="a huge JSON text", answer=413, said="value of", json=lambda: _value({"stringValue": "x" * (2 * MIB)})),
     Row(
         name="one bad span among good ones",
+        reason=Reason.BAD_ID,
         answer=200,
         said="span 2 of the request",
         pb=request(GOOD_SPAN, span(trace_id=b"x"), GOOD_SPAN),
@@ -467,13 +520,21 @@ SIZE_ROWS = (
     ),
     Row(
         name="headers a little too large",
+        reason=Reason.HEADERS_TOO_LARGE,
         answer=431,
         said="too large",
         pb=GOOD,
         json=GOOD_JSON,
         headers={"x-filler": "x" * LIMITS.max_header_bytes},
     ),
-    Row(name="headers of a MiB", answer=431, said="", pb=GOOD, json=GOOD_JSON, headers={"x-filler": "x" * MIB}),
+    Row(
+        name="headers of a MiB",
+        answer=431,
+        pb=GOOD,
+        json=GOOD_JSON,
+        headers={"x-filler": "x" * MIB},
+        is_too_large_for_grpc=True,
+    ),
     Row(name="path too long", answer=431, said="too large", pb=GOOD, only="http", path="/" + "x" * 40_000),
 )
 
@@ -481,6 +542,7 @@ HTTP_ROWS = (
     *(
         Row(
             name=f"method {method}",
+            reason=Reason.METHOD_NOT_ALLOWED,
             answer=405,
             said="send POST" if method != "HEAD" else "",
             pb=b"",
@@ -490,12 +552,21 @@ HTTP_ROWS = (
         for method in ("GET", "PUT", "DELETE", "OPTIONS", "HEAD")
     ),
     *(
-        Row(name=f"path {path}", answer=404, said="no such path", pb=GOOD, only="http", path=path)
+        Row(
+            name=f"path {path}",
+            reason=Reason.NO_SUCH_PATH,
+            answer=404,
+            said="no such path",
+            pb=GOOD,
+            only="http",
+            path=path,
+        )
         for path in ("/", "/v1/trace", "/v1/traces/", "/v1/TRACES", "/v1/profiles", "/healthz")
     ),
     *(
         Row(
             name=f"content type {kind or 'none'}",
+            reason=Reason.UNSUPPORTED_CONTENT_TYPE,
             answer=415,
             said="not supported",
             pb=GOOD,
@@ -513,6 +584,7 @@ HTTP_ROWS = (
     *(
         Row(
             name=f"content encoding {kind}",
+            reason=Reason.UNSUPPORTED_ENCODING,
             answer=415,
             said="not supported",
             pb=GOOD,
@@ -524,7 +596,9 @@ HTTP_ROWS = (
 )
 
 SENDER_ROWS = (
-    Row(name="no token", answer=401, said="required", pb=GOOD, json=GOOD_JSON, token=None),
+    Row(
+        name="no token", reason=Reason.UNAUTHENTICATED, answer=401, said="required", pb=GOOD, json=GOOD_JSON, token=None
+    ),
     Row(name="wrong token", answer=401, said="not known", pb=GOOD, json=GOOD_JSON, token="Bearer wrong-" + GOOD_TOKEN),
     Row(
         name="token cut by one",

@@ -17,19 +17,23 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import ConfigError, PermanentError, RetryableError
+from spanledger.core.events import Event
+from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.receiver.http_server import HttpReceiver
+from spanledger.telemetry import Counter, Counters
 from support.consumers import ScriptedConsumer, gate_of, receiving
+from support.logged import messages_of
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 LIMIT = 1_000
 
 
-def ask(consumer: ScriptedConsumer, talk: Callable[[str], object]) -> object:
+def ask(consumer: ScriptedConsumer, talk: Callable[[str], object], counters: Counters | None = None) -> object:
     """Run a receiver with a small limit and a blocking client beside it."""
 
     async def run() -> object:
-        gate = gate_of(max_request_bytes=LIMIT, max_inflated_bytes=LIMIT)
+        gate = gate_of(max_request_bytes=LIMIT, max_inflated_bytes=LIMIT, counters=counters)
         async with receiving(consumer, HttpReceiver, gate) as address:
             return await asyncio.to_thread(talk, address)
 
@@ -37,11 +41,20 @@ def ask(consumer: ScriptedConsumer, talk: Callable[[str], object]) -> object:
 
 
 def post(
-    consumer: ScriptedConsumer, body: bytes | Iterator[bytes] = b"", *, path: str = "/v1/logs", **headers: str
+    consumer: ScriptedConsumer,
+    body: bytes | Iterator[bytes] = b"",
+    *,
+    path: str = "/v1/logs",
+    counters: Counters | None = None,
+    **headers: str,
 ) -> requests.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     given = {"content-type": PROTOBUF} | named
-    answer = ask(consumer, lambda address: requests.post(f"http://{address}{path}", body, headers=given, timeout=10))
+
+    def talk(address: str) -> requests.Response:
+        return requests.post(f"http://{address}{path}", body, headers=given, timeout=10)
+
+    answer = ask(consumer, talk, counters)
     assert isinstance(answer, requests.Response)
     return answer
 
@@ -112,9 +125,11 @@ def test_not_now_is_503_with_retry_after_in_header_and_status() -> None:
 
 
 def test_a_fault_of_ours_is_told_as_one_to_try_again(caplog: pytest.LogCaptureFixture) -> None:
-    answer = post(ScriptedConsumer([KeyError("bug")]), b"{}", content_type=JSON)
+    counters = Counters()
+    answer = post(ScriptedConsumer([KeyError("bug")]), b"{}", counters=counters, content_type=JSON)
     assert (answer.status_code, answer.json()["message"]) == (503, "internal error")
-    assert "a request to /v1/logs failed" in caplog.text
+    assert messages_of(caplog, Event.RECEIVER_REQUEST_FAILED) == ["a request to /v1/logs failed"]
+    assert counters.by_reason(Counter.REFUSED) == {Reason.INTERNAL_ERROR: 1}
 
 
 @pytest.mark.parametrize(

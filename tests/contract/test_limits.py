@@ -16,6 +16,7 @@ from google.rpc.status_pb2 import Status
 from contract.conversations import HTTP2_PREFACE
 from spanledger.config.receivers import Auth, Grpc, Http, Receiver
 from spanledger.core.delivery import Delivery, Receipt
+from spanledger.core.events import Event
 from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.receiver.gate import Gate
@@ -25,6 +26,7 @@ from spanledger.service.receivers import Receivers
 from spanledger.telemetry import Counter, Counters
 from support.consumers import ScriptedConsumer, receiving
 from support.hostile import Response, connect, converse, head
+from support.logged import messages_of
 
 EXPORT = f"/{SERVICES[Signal.TRACES]}/Export"
 PROTOBUF = "content-type: application/x-protobuf"
@@ -253,6 +255,6 @@ def test_listening_wider_than_this_machine_without_asking_who_is_warned_of_once(
 
     with caplog.at_level(logging.WARNING, "spanledger"):
         asyncio.run(run())
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == warnings
-    assert all("anybody who reaches 0.0.0.0:0 and 0.0.0.0:0 can send" in message for message in told)
+    messages = messages_of(caplog, Event.RECEIVER_OPEN)
+    assert len(caplog.records) == len(messages) == warnings
+    assert all("anybody who reaches 0.0.0.0:0 and 0.0.0.0:0 can send" in message for message in messages)

@@ -17,6 +17,7 @@ from google.rpc.status_pb2 import Status
 from contract.conversations import TLS_HELLO
 from spanledger.config.receivers import Grpc, Http, Receiver, ReceiverTls
 from spanledger.core.errors import ConfigError
+from spanledger.core.events import Event
 from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Tls
@@ -27,6 +28,7 @@ from spanledger.service.receivers import Receivers
 from spanledger.telemetry import Counter, Counters
 from support.consumers import ScriptedConsumer
 from support.hostile import MIB, NO_ANSWER, connect, converse, head
+from support.logged import messages_of
 
 BODY = b"\x0a\x00"
 CLIENTS = pytest.mark.parametrize("client", [GrpcClient, HttpClient])
@@ -144,9 +146,8 @@ def test_a_broken_renewal_is_told_and_the_old_certificate_stays(
             return [await export(client, addresses, files.client()) for _ in range(2)]
 
     assert asyncio.run(run()) == [Accepted(), Accepted()]
-    told = [record.getMessage() for record in caplog.records if record.name == "spanledger.receiver"]
-    assert len(told) == 1
-    assert "server.pem" in told[0]
+    (message,) = messages_of(caplog, Event.RECEIVER_CERTIFICATES_REFUSED)
+    assert "server.pem" in message
 
 
 def test_old_tls_is_refused(files: Files) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections import Counter as Tally
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,21 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from contract.conversations import CONVERSATIONS, Conversation
 from contract.rows import GOOD, GOOD_JSON, GOOD_TOKEN, GRPC_CODES, HASHED_TOKEN, OTHER_TOKEN, ROWS, Body, Row
+from spanledger.core.prometheus_names import prometheus_name
+from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
+from spanledger.otlp.refusals import refusal_of
 from spanledger.receiver.grpc_server import SERVICES
+from spanledger.telemetry import COUNTED_BY_REASON, COUNTERS, Counter
+from support.backends import scraped
 from support.hostile import MIB, Response, converse, head
 from support.processes import Serving, start_serve
 from support.serving import Transport
 
+BY_REASON = {
+    prometheus_name(COUNTERS[counter].name, COUNTERS[counter].unit, is_counter=True): counter
+    for counter in COUNTED_BY_REASON
+}
 CONTENT_TYPES = {Transport.HTTP_PROTOBUF: "application/x-protobuf", Transport.HTTP_JSON: "application/json"}
 KEPT_GROWTH_MIB = 256
 """What all rows together may leave behind: memory that the allocator keeps for next time."""
@@ -59,6 +69,16 @@ class Target:
 
     def memory_mib(self, key: str) -> float:
         return _memory_mib(self.serving.process.pid, key)
+
+    def counted(self) -> Tally[tuple[Counter, Reason]]:
+        """What the service has counted by reason so far."""
+        return Tally(
+            {
+                (BY_REASON[sample.name], Reason(sample.labels["reason"])): int(sample.value)
+                for sample in scraped(self.serving.addresses.admin)
+                if sample.name in BY_REASON
+            }
+        )
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +117,7 @@ CASES = [
 @pytest.mark.parametrize(("row", "transport"), CASES)
 def test_a_row_is_answered_as_the_contract_says(row: Row, transport: Transport, target: Target) -> None:
     body = _built(row.json if transport is Transport.HTTP_JSON else row.pb)
+    counted = target.counted()
     before = target.memory_mib("VmRSS")
     _forget_peak(target)
     began = time.monotonic()
@@ -104,6 +125,7 @@ def test_a_row_is_answered_as_the_contract_says(row: Row, transport: Transport, 
     elapsed = time.monotonic() - began
     expected = GRPC_CODES[row.answer] if transport is Transport.GRPC else row.answer
     assert (answer.code, row.said in answer.said) == (expected, True), answer
+    assert_counted(row, transport, target.counted() - counted)
     assert elapsed < row.within_seconds
     assert target.memory_mib("VmHWM") - before < row.growth_mib
     assert_still_well(target, transport)
@@ -112,15 +134,28 @@ def test_a_row_is_answered_as_the_contract_says(row: Row, transport: Transport, 
 @pytest.mark.parametrize("conversation", [pytest.param(one, id=one.name) for one in CONVERSATIONS])
 def test_a_conversation_goes_as_the_contract_says(conversation: Conversation, target: Target) -> None:
     addresses = target.serving.addresses
+    counted = target.counted()
     before = target.memory_mib("VmRSS")
     _forget_peak(target)
     began = time.monotonic()
     heard = conversation.talk(addresses.grpc if conversation.grpc else addresses.http)
     elapsed = time.monotonic() - began
     assert heard == conversation.hears
+    assert set(conversation.counts) <= {reason for _, reason in target.counted() - counted}
     assert conversation.after_seconds <= elapsed < conversation.after_seconds + 15
     assert target.memory_mib("VmHWM") - before < conversation.growth_mib
     assert_still_well(target, Transport.GRPC if conversation.grpc else Transport.HTTP_PROTOBUF)
+
+
+def assert_counted(row: Row, transport: Transport, counted: Tally[tuple[Counter, Reason]]) -> None:
+    """Every refusal is counted once, by a reason that is answered so; and nothing else is."""
+    by_grpc_itself = row.is_too_large_for_grpc and transport is Transport.GRPC
+    refused = [reason for counter, reason in counted.elements() if counter is Counter.REFUSED]
+    assert len(refused) == int(row.answer != 200 and not by_grpc_itself), counted
+    for reason in refused:
+        assert refusal_of(reason).http_status == row.answer
+    if row.reason is not None:
+        assert set(counted) == {(Counter.DROPPED if row.answer == 200 else Counter.REFUSED, row.reason)}
 
 
 def assert_still_well(target: Target, transport: Transport) -> None:

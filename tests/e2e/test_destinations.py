@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from spanledger.core.events import Event
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Signal
 from spanledger.service.sink import OtlpSink
 from spanledger.telemetry import Counter
+from support.logged import messages_of
 from support.replaying import read_folder, replay_folders
 from support.serving import Transport, running, send, standing
 from support.truth import CAPTURES
@@ -80,6 +83,37 @@ def test_a_destination_that_never_answers_holds_no_other_up(protocol: str, tmp_p
             return up.sink
 
     assert asyncio.run(run()).bodies[Signal.TRACES]
+
+
+def test_what_no_destination_took_in_time_is_dropped_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A destination that is away when the service stops, and is not in the settings any more when it starts again."""
+    ledger_path, day_seconds = tmp_path / "ledger.db", "86400"
+
+    async def forget(max_age_seconds: str) -> tuple[int, int]:
+        more = {"forward__outbox_max_age_seconds": max_age_seconds}
+        async with running(ledger_path, **more) as up:
+            await up.service.rest()
+            await up.service.settle()
+            waiting = up.service._parts.ledger.outbox.state("gone").pending
+            return waiting, up.service.counters.snapshot()[Counter.PAYLOADS_EXPIRED]
+
+    async def run() -> list[tuple[int, int]]:
+        gone = {"gone": {"endpoint": "http://127.0.0.1:1"}}
+        async with running(ledger_path, destinations=gone, forward__flush_timeout_seconds="0.001") as up:
+            await send(Transport.GRPC, up.addresses, deliveries())
+        return [await forget(day_seconds), await forget("0.001")]
+
+    caplog.set_level(logging.WARNING)
+    sent = len(deliveries())
+    assert asyncio.run(run()) == [(sent, 0), (0, sent)]
+    assert any("destination gone does not take" in one for one in messages_of(caplog, Event.DESTINATION_AWAY))
+    assert len(messages_of(caplog, Event.SERVICE_STOPPED_EARLY)) == 1
+    (first, second) = messages_of(caplog, Event.DESTINATION_UNKNOWN)
+    assert first == second == "payloads wait for destination gone, which is not configured any more"
+    reference = replay_folders([FOLDER], tmp_path / "reference.db")
+    assert standing(ledger_path).balances == reference.balances
 
 
 def test_a_full_outbox_drops_forwarding_and_never_the_usage(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ import pytest
 from spanledger.config.sections import Log
 from spanledger.core.delivery import Delivery
 from spanledger.core.errors import ConfigError
+from spanledger.core.events import Event
+from spanledger.core.reasons import Reason
 from spanledger.exporter.client import Accepted, Deferred, Destination
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
@@ -23,7 +26,9 @@ from spanledger.ledger.damage import damage_mark
 from spanledger.ledger.database import Database
 from spanledger.ledger.faults import Fault
 from spanledger.logs import start_logs
+from spanledger.telemetry import Counter
 from support.collectors import until
+from support.logged import messages_of
 from support.processes import start_serve
 from support.replaying import read_folder, replay_folders
 from support.serving import Running, Transport, running, send, standing
@@ -64,6 +69,17 @@ def read_only(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA query_only = ON")
 
 
+def no_longer_files(connection: sqlite3.Connection) -> None:
+    """The system then refuses to write: SQLite says IOERR, as it does when the disk fails."""
+    ledger = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    longest = max(ledger.stat().st_size, ledger.with_name(f"{ledger.name}-wal").stat().st_size)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (longest, resource.RLIM_INFINITY))
+
+
+def longer_files(_: sqlite3.Connection) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
 def writable(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA query_only = OFF")
 
@@ -74,7 +90,12 @@ async def set_on_the_ledgers_thread(up: Running, setting: Setting) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "fail", "mend"), [(Fault.FULL, no_room, room), (Fault.READ_ONLY, read_only, writable)]
+    ("fault", "fail", "mend"),
+    [
+        (Fault.FULL, no_room, room),
+        (Fault.READ_ONLY, read_only, writable),
+        (Fault.INPUT_OUTPUT, no_longer_files, longer_files),
+    ],
 )
 def test_a_disk_that_takes_nothing_loses_nothing_and_recovers_by_itself(
     fault: Fault, fail: Setting, mend: Setting, tmp_path: Path
@@ -97,6 +118,8 @@ def test_a_disk_that_takes_nothing_loses_nothing_and_recovers_by_itself(
                 refused.append(outcome)
                 await sender.close()
             assert up.service.watch.fault is fault
+            assert up.service.counters.snapshot()[Counter.COMMITS_FAILED] >= len(refused)
+            assert up.service.counters.by_reason(Counter.REFUSED) == {Reason.NOT_DURABLE: len(refused)}
             for outcome in refused:
                 assert outcome.retry_after_seconds == 2.0
                 assert fault.advice in outcome.reason
@@ -109,8 +132,8 @@ def test_a_disk_that_takes_nothing_loses_nothing_and_recovers_by_itself(
     with logged() as log:
         asyncio.run(run())
         # On a full disk a small commit may find room, and mend the state a while: the repeats are folded.
-        assert log.getvalue().count(fault.advice) == 1
-        assert log.getvalue().count("the ledger is written again") == 1
+        assert log.getvalue().count(f"{Event.LEDGER_FAULT}: {fault.advice}") == 1
+        assert log.getvalue().count(Event.LEDGER_RECOVERED) == 1
     assert standing(tmp_path / "ledger.db").balances == reference.balances
 
 
@@ -188,10 +211,35 @@ def test_a_damaged_ledger_is_set_aside_while_the_service_goes_on(tmp_path: Path)
     spoilt, said = asyncio.run(run())
     (aside,) = [path for path in tmp_path.iterdir() if ".damaged-" in path.name and path.name.endswith("Z")]
     assert aside.read_bytes()[4096:] == spoilt[4096:]
-    assert str(aside) in said
+    (line,) = [line for line in said.splitlines() if Event.LEDGER_SET_ASIDE in line]
+    assert str(aside) in line
     assert not damage_mark(ledger_path).exists()
     left, meant = standing(ledger_path).figures.report, reference.figures.report
     assert (left.cost_picousd, left.requests, left.groups) == (meant.cost_picousd, meant.requests, meant.groups)
+
+
+def test_damage_is_seen_while_the_service_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def forget_what_was_read(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        spoil(tmp_path / "ledger.db")
+        connection.execute("PRAGMA shrink_memory")
+
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db") as up:
+            first, *rest = deliveries()
+            await send(Transport.GRPC, up.addresses, [first])
+            await set_on_the_ledgers_thread(up, forget_what_was_read)
+            sender = GrpcClient(Destination(f"http://{up.addresses.grpc}"))
+            outcomes = [await sender.export(one.signal, protobuf_body(one)) for one in rest]
+            await sender.close()
+            assert {type(outcome) for outcome in outcomes} == {Deferred}
+            assert up.service.watch.fault is Fault.CORRUPT
+            await asyncio.wait_for(up.service.watch.damaged.wait(), 30)
+
+    asyncio.run(run())
+    (message,) = messages_of(caplog, Event.LEDGER_FAULT)
+    assert message.startswith(Fault.CORRUPT.advice)
+    assert damage_mark(tmp_path / "ledger.db").exists()
 
 
 def test_a_mark_of_damage_on_a_whole_file_is_taken_off(tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ class ScriptedConsumer:
         return answer
 
 
-def gate_of(endpoint: str = "127.0.0.1:0", **limits: object) -> Gate:
+def gate_of(endpoint: str = "127.0.0.1:0", *, counters: Counters | None = None, **limits: object) -> Gate:
     """A gate of both receivers at one address, a free one by default; limits by the names of `receiver`'s settings."""
     here = {"endpoint": endpoint}
-    return Gate(Receiver(grpc=Grpc(**here), http=Http(**here), **limits), Counters())
+    return Gate(Receiver(grpc=Grpc(**here), http=Http(**here), **limits), counters or Counters())
 
 
 @asynccontextmanager

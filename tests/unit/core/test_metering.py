@@ -7,6 +7,7 @@ import pytest
 from spanledger.core.batch import Attributes, Batch, LogData, PointData, SpanData
 from spanledger.core.metering import Meter, Metered, query_class
 from spanledger.core.reading import TOKENS_MAX
+from spanledger.core.reasons import Reason
 from spanledger.core.usage import Provider, QueryClass, Signal, Speed, Temporality, Tokens, UsageRecord
 
 RESOURCE: Attributes = {"service.name": "claude-code", "service.version": "2.1.330", "team.id": "platform"}
@@ -84,7 +85,7 @@ def test_a_count_that_cannot_be_one_refuses_the_record_alone(value: str | float 
     metered = METER.meter(Batch(Signal.LOGS, items=2, logs=(bad, good)))
     assert metered.usage[0] is None
     assert metered.usage[1] is not None
-    assert [problem.reason for problem in metered.problems] == ["bad_count"]
+    assert [problem.reason for problem in metered.problems] == [Reason.BAD_COUNT]
     assert "output_tokens" in metered.problems[0].detail
 
 
@@ -92,7 +93,7 @@ def test_a_count_that_cannot_be_one_refuses_the_record_alone(value: str | float 
 def test_a_cost_that_cannot_be_one_refuses_the_record(value: str | float | bool) -> None:
     metered = meter_log(LOG | {"cost_usd": value})
     assert metered.usage == (None,)
-    assert [problem.reason for problem in metered.problems] == ["bad_cost"]
+    assert [problem.reason for problem in metered.problems] == [Reason.BAD_COST]
 
 
 def test_micros_stand_in_for_a_missing_cost() -> None:
@@ -110,7 +111,7 @@ def test_cache_writes_without_a_full_split_stay_unspecified() -> None:
 
 
 def test_an_event_without_any_count_is_a_problem_and_a_span_without_one_is_a_failed_call() -> None:
-    assert [p.reason for p in meter_log({"model": "claude-opus-5-5"}).problems] == ["missing_tokens"]
+    assert [p.reason for p in meter_log({"model": "claude-opus-5-5"}).problems] == [Reason.MISSING_TOKENS]
     assert meter_span({"model": "claude-opus-5-5", "success": False}) == Metered((None,), (), ())
 
 
@@ -197,4 +198,4 @@ def test_points_are_control_totals_in_pico_usd_or_tokens() -> None:
 def test_a_fraction_of_a_token_is_refused() -> None:
     metered = METER.meter(Batch(Signal.METRICS, items=1, points=(point("claude_code.token.usage", 0.5, {}),)))
     assert metered.points == ()
-    assert [problem.reason for problem in metered.problems] == ["bad_count"]
+    assert [problem.reason for problem in metered.problems] == [Reason.BAD_COUNT]

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from spanledger.core.errors import ConfigError
+from spanledger.core.events import Event
 from spanledger.exporter.headers import Headers
+from support.logged import messages_of
 
 SECRET = "Bearer s3cr3t"
 
@@ -39,8 +41,9 @@ def test_a_file_that_breaks_keeps_what_it_said_and_is_told_once(
         assert [headers.current() for _ in range(3)] == [{"authorization": SECRET}] * 3
         file.unlink()
         assert headers.current() == {"authorization": SECRET}
-    assert len(caplog.records) == 2
-    assert f"{file}:1: a header is `name: value`" in caplog.text
+    broken, gone = messages_of(caplog, Event.DESTINATION_HEADERS_REFUSED)
+    assert f"{file}:1: a header is `name: value`" in broken
+    assert "cannot be read" in gone
     assert "s3cr3t" not in caplog.text
 
 

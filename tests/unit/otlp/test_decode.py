@@ -9,8 +9,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 
 from spanledger.core.errors import PermanentError
+from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.otlp.decode import decode
+from support.hostile import request as request_of
 
 
 def text(key: str, value: str) -> KeyValue:
@@ -122,9 +124,9 @@ def test_a_control_point_that_cannot_be_used_is_a_problem_of_its_own() -> None:
     delta.data_points.add(as_int=7)
     batch = decode(Signal.METRICS, request.SerializeToString())
     assert [point.value for point in batch.points] == [7]
-    assert [problem.detail for problem in batch.problems] == [
-        "claude_code.cost.usage: a data point without temporality",
-        "claude_code.token.usage: a data point without value",
+    assert [(problem.reason, problem.detail) for problem in batch.problems] == [
+        (Reason.BAD_POINT, "claude_code.cost.usage: a data point without temporality"),
+        (Reason.BAD_POINT, "claude_code.token.usage: a data point without value"),
     ]
 
 
@@ -140,12 +142,21 @@ def test_bytes_that_are_no_request_are_refused_with_the_signal(signal: Signal, b
         decode(signal, body)
 
 
-def test_a_record_that_cannot_be_read_costs_only_itself() -> None:
-    good = spans_of("claude_code.llm_request")
-    (span,) = good.resource_spans[0].scope_spans[0].spans
-    sound = span.SerializeToString()
-    broken = sound + b"\x4a\x02\x0a\x7f"  # an attribute that runs past its end
-    scope = b"".join(b"\x12" + bytes([len(record)]) + record for record in (sound, broken, sound))
-    group = b"\x12" + bytes([len(scope)]) + scope
-    batch = decode(Signal.TRACES, b"\x0a" + bytes([len(group)]) + group)
-    assert (batch.items, batch.places, len(batch.problems)) == (3, (0, 2), 1)
+A_SPAN = spans_of("claude_code.llm_request").resource_spans[0].scope_spans[0].spans[0]
+A_LOG = logs_of(("claude_code.api_request", "api_request")).resource_logs[0].scope_logs[0].log_records[0]
+
+
+@pytest.mark.parametrize(
+    ("signal", "sound", "attributes", "reason"),
+    [
+        (Signal.TRACES, A_SPAN.SerializeToString(), b"\x4a", Reason.UNREADABLE_SPAN),
+        (Signal.LOGS, A_LOG.SerializeToString(), b"\x32", Reason.UNREADABLE_LOG_RECORD),
+    ],
+)
+def test_a_record_that_cannot_be_read_costs_only_itself(
+    signal: Signal, sound: bytes, attributes: bytes, reason: Reason
+) -> None:
+    broken = sound + attributes + b"\x02\x0a\x7f"  # an attribute that runs past its end
+    batch = decode(signal, request_of(sound, broken, sound))
+    assert (batch.items, batch.places) == (3, (0, 2))
+    assert [problem.reason for problem in batch.problems] == [reason]

@@ -11,11 +11,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
 from spanledger.core.errors import ConfigError
+from spanledger.core.events import Event
 from spanledger.core.genai import EVENT_INFERENCE
 from spanledger.core.genai_names import GenAi
 from spanledger.core.money import parse_usd
 from spanledger.core.semconv import Metric
 from spanledger.sdk import Pricer, SpanledgerSpanExporter
+from support.logged import messages_of
 from support.replaying import list_prices
 from support.sdk_records import Call, Plugged, gen_ai_log, gen_ai_span, settings_with
 
@@ -189,7 +191,7 @@ def test_other_spans_and_logs_go_through_untouched():
     assert plugged.logs.get_finished_logs()[0] is log
 
 
-def test_usage_that_cannot_be_read_is_counted_and_spoils_nothing():
+def test_usage_that_cannot_be_read_is_told_and_counted_and_spoils_nothing(caplog):
     plugged = Plugged()
 
     plugged.span_exporter.export(
@@ -199,6 +201,8 @@ def test_usage_that_cannot_be_read_is_counted_and_spoils_nothing():
     assert len(plugged.spans.get_finished_spans()) == 2
     assert plugged.total(Metric.REQUESTS) == 1
     assert plugged.points()["spanledger.dropped"] == [({"reason": "bad_count"}, 1)]
+    (message,) = messages_of(caplog, Event.PLUG_IN_USAGE_UNREADABLE)
+    assert "'many' is not a whole number" in message
 
 
 def test_series_beyond_the_budget_keep_the_total():

@@ -11,8 +11,10 @@ import pytest
 
 from spanledger.config.sections import Settings
 from spanledger.config.settings import load_settings
+from spanledger.core.events import Event
 from spanledger.service.budget_watch import BudgetWatch
 from support.booking import Books, open_books
+from support.logged import messages_of
 from support.telling import NOW, SECOND, Client, Usage
 
 MODEL = "claude-opus-5-5"
@@ -72,25 +74,25 @@ def test_each_level_is_told_once_in_a_period(
     with open_books(tmp_path / "ledger.db", settings) as books:
         watch = BudgetWatch(settings, tmp_path / "ledger.db")
 
-        def told(at: int = NOW) -> list[str]:
+        def reached(at: int = NOW) -> list[str]:
             caplog.clear()
             watch.refresh(at)
             watch.refresh(at)
-            found = (re.search(r"budget (\w+) .* reached (\d+) %", record.getMessage()) for record in caplog.records)
-            return [f"{one[1]} {one[2]}" for one in found if one is not None]
+            pattern = re.compile(r"budget (\w+) .* reached (\d+) %")
+            return [" ".join(pattern.findall(message)[0]) for message in messages_of(caplog, Event.BUDGET_REACHED)]
 
-        assert told() == []
+        assert reached() == []
         spend(books, 1, "1")
-        assert told() == []
+        assert reached() == []
         spend(books, 1, "2")
-        assert told() == ["each 50"]
+        assert reached() == ["each 50"]
         spend(books, 9, "3")
-        assert told() == ["all 100", "each 100"]
+        assert reached() == ["all 100", "each 100"]
         spend(books, 9, "4")
-        assert told() == []
+        assert reached() == []
         spend(books, 2, "5", at=NOW + DAY)
-        assert told(NOW + DAY) == ["each 50"]
-    message = caplog.records[0].getMessage()
+        assert reached(NOW + DAY) == ["each 50"]
+    (message,) = messages_of(caplog, Event.BUDGET_REACHED)
     assert message == (
         "budget each (user ada, day from 2026-11-25) reached 50 %: $2.00 of $4.00 spent, $20.00 expected by its end"
     )
@@ -107,9 +109,8 @@ def test_a_ledger_that_cannot_be_read_is_told_once_and_figures_stand(
     away = path.rename(tmp_path / "away.db")
     for _ in range(3):
         watch.keep_up(NOW)
-    assert [record.getMessage()[:29] for record in caplog.records if "stand still" in record.getMessage()] == [
-        "budgets cannot be looked at, "
-    ]
+    (message,) = messages_of(caplog, Event.BUDGETS_STAND_STILL)
+    assert message.startswith("budgets cannot be looked at, ")
     assert spent(watch)["all", ""] == 2
     away.rename(path)
     with open_books(path, settings) as books:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from spanledger.config.sections import Settings
+from spanledger.core.events import Event
 from spanledger.core.settling import Prices
 from spanledger.service.assembly import load_prices
 from spanledger.service.price_files import PriceFiles, look_at
 from spanledger.telemetry import Counter, Counters
+from support.logged import messages_of
 from support.price_lists import RATES_LINE, put_list
 
 TIMEOUT_SECONDS = 30
@@ -102,7 +103,7 @@ def test_a_bad_file_keeps_the_old_prices_and_is_told_once_with_its_place(
     assert running.used == ["list@3"]
     assert running.files.refused == 0
     assert running.counters.snapshot()[Counter.PRICE_LOADS_REFUSED] == 1
-    (message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    (message,) = messages_of(caplog, Event.PRICES_REFUSED)
     assert f"{path}:{RATES_LINE}: " in message
     assert "rates.input" in message
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 
 import pytest
 
 from spanledger.config.prices import Layers, load_price_book
 from spanledger.core.book import PriceBook
+from spanledger.core.events import Event
 from spanledger.core.gauges import Gauge
 from spanledger.core.money import format_usd
 from spanledger.core.semconv import OVERFLOW_LABEL, Metric
 from spanledger.core.views import SeriesKey, SeriesState
 from spanledger.service.price_gauges import book_readings, price_readings
+from support.logged import messages_of
 from support.price_lists import put_list
 from support.replaying import list_prices
 from support.serving import running
@@ -97,5 +98,5 @@ def test_an_old_list_is_warned_of_at_the_start_and_at_each_load(
             assert await up.service.price_files.load()
 
     asyncio.run(run())
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len([message for message in told if "was last checked on 2020-01-02" in message]) == warnings
+    messages = messages_of(caplog, Event.PRICES_STALE)
+    assert ["was last checked on 2020-01-02" in message for message in messages] == [True] * warnings

@@ -11,6 +11,7 @@ import pytest
 
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import PermanentError, RetryableError
+from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.service.assembly import Parts
 from spanledger.service.pipeline import Accepted, Prepared
@@ -68,7 +69,7 @@ def test_a_delivery_that_fails_by_itself_is_a_retry_and_spoils_no_neighbour(part
     results, failed = consume_all(parts, pipeline, [S01[0], poison, *S01[1:]])
     refused = results.pop(1)
     assert isinstance(refused, RetryableError)
-    assert str(refused) == "not durable"
+    assert (str(refused), refused.reason) == ("not durable", Reason.NOT_DURABLE)
     assert refused.retry_after_seconds > 0
     assert results == [Receipt()] * len(S01)
     assert len(failed) == 1
