@@ -12,6 +12,7 @@ from spanledger.cli.demo import demo
 from spanledger.cli.doctor import doctor
 from spanledger.cli.explain import explain
 from spanledger.cli.quickstart import quickstart
+from spanledger.cli.recover import recover
 from spanledger.cli.replay import replay
 from spanledger.cli.report import report
 from spanledger.cli.reprice import reprice
@@ -49,6 +50,7 @@ app.command()(doctor)
 app.command()(explain)
 app.command()(session)
 app.command()(reprice)
+app.command()(recover)
 app.command()(report)
 app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")

@@ -132,7 +132,7 @@ EVENTS: dict[Event, EventSpec] = {
             Event.LEDGER_SET_ASIDE,
             Level.ERROR,
             "ledger {path} is damaged: kept as {aside}, a new one is begun. What the old one held is in no total any "
-            "more until a person has saved it (sqlite3 FILE .recover)",
+            "more until a person has saved it (`spanledger recover`)",
             "Save what the old file held: docs/operate/ledger.md.",
             ("aside",),
         ),

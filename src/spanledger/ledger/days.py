@@ -102,9 +102,8 @@ class DayStore:
         """
         calendar = calendar_of(zone)
         if self._database.meta(_CALENDAR) != calendar:
-            self._connection.execute("DELETE FROM day_total")
+            self.forget()
             self._database.set_meta(_CALENDAR, calendar)
-            self._database.set_meta(_WATERMARK, "0")
         after = int(self._database.meta(_WATERMARK) or "0")
         found = self._connection.execute(_END_OF_SLICE, (after, at_most, at_most)).fetchone()
         if found is None:
@@ -115,6 +114,12 @@ class DayStore:
             self._connection.execute(_ADD, {"day": day.first.isoformat(), **bounds})
         self._database.set_meta(_WATERMARK, str(found[0]))
         return True
+
+    def forget(self) -> None:
+        """Drop all kept days; inside a transaction. They are made of the postings again."""
+        self._connection.execute("DELETE FROM day_total")
+        self._database.set_meta(_CALENDAR, "")
+        self._database.set_meta(_WATERMARK, "0")
 
     def kept_to(self, zone: tzinfo, facts: Set[str]) -> int:
         """Id of the last posting that the kept days hold; 0 when they are not of this zone or don't tell the facts."""

@@ -164,7 +164,7 @@ def _beside_the_ledger(path: Path) -> Iterator[Finding]:
     if damage_mark(path).exists():
         yield Finding("ledger", Level.PROBLEM, "it was marked as damaged", "restart the service: it checks the file")
     for aside in sorted(folder.glob(f"{path.name}.damaged-*Z")):
-        advice = f"save what it holds (`sqlite3 {aside.name} .recover`), then move it away; docs/operate/ledger.md"
+        advice = f"`spanledger recover {aside} saved.db`, then move it away: docs/operate/ledger.md"
         yield Finding("ledger", Level.PROBLEM, f"a damaged ledger was set aside as {aside}", advice)
 
 

@@ -111,7 +111,7 @@ def test_a_ledger_that_is_damaged_or_was(sound: Path) -> None:
     marked, set_aside = problems(findings(sound), "ledger")
     assert "marked as damaged" in marked.what
     assert str(aside) in set_aside.what
-    assert ".recover" in set_aside.advice
+    assert f"spanledger recover {aside} " in set_aside.advice
     size = sound.stat().st_size
     with sound.open("r+b") as file:
         file.seek(size // 2)
