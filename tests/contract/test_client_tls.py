@@ -9,15 +9,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import grpc
 import pytest
 import trustme
 
+from spanledger.config.settings import load_settings
+from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Tls
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
+from spanledger.service.destinations import clients_for
 
 BODY = b"\x0a\x00"
 TIMEOUT_SECONDS = 10.0
@@ -134,3 +138,33 @@ def test_without_its_certificate_or_the_right_authority_nothing_is_lost_and_noth
 ) -> None:
     assert isinstance(send(certificates, certificates.without_own), Deferred)
     assert isinstance(send(certificates, Tls()), Deferred)
+
+
+@pytest.mark.parametrize(
+    ("ca_file", "cert_file", "key_file"),
+    [
+        ("exporter.tls.ca_file", "exporter.tls.cert_file", "exporter.tls.key_file"),
+        ("exporter.logs.tls.ca_file", "exporter.logs.tls.cert_file", "exporter.logs.tls.key_file"),
+    ],
+    ids=["common", "of the signal"],
+)
+def test_certificates_come_from_the_settings(
+    ca_file: str, cert_file: str, key_file: str, certificates: Certificates
+) -> None:
+    ours = certificates.ours
+
+    async def run(endpoint: str, files: dict[str, Path | None]) -> Outcome:
+        given = {"exporter.endpoint": endpoint, "exporter.protocol": "http/protobuf"}
+        settings = load_settings(None, {}, given | {key: str(file) for key, file in files.items()})
+        (destination,) = clients_for(settings)
+        try:
+            return await destination.client.export(Signal.LOGS, BODY)
+        finally:
+            await destination.client.close()
+
+    with https_server(certificates) as endpoint:
+        everything = {ca_file: ours.ca_file, cert_file: ours.cert_file, key_file: ours.key_file}
+        assert asyncio.run(run(endpoint, everything)) == Accepted()
+        assert isinstance(asyncio.run(run(endpoint, {ca_file: ours.ca_file})), Deferred)
+    with pytest.raises(ConfigError, match="cert_file and key_file go together"):
+        asyncio.run(run(endpoint, {ca_file: ours.ca_file, cert_file: ours.cert_file}))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from spanledger.config.settings import load_settings
 from spanledger.core.delivery import Delivery, Encoding, Receipt
 from spanledger.core.errors import ConfigError, PermanentError, RetryableError
 from spanledger.core.usage import Signal
@@ -21,6 +24,7 @@ from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
+from spanledger.service.destinations import clients_for
 from support.consumers import ScriptedConsumer, receiving
 
 PAIRS = [(GrpcClient, GrpcReceiver), (HttpClient, HttpReceiver)]
@@ -228,3 +232,79 @@ def test_a_certificate_file_that_is_not_there_is_a_clear_error(client: type, tmp
 
     with pytest.raises(ConfigError, match=r"none\.pem: certificate or key cannot be read"):
         asyncio.run(make())
+
+
+def exported(settings: Mapping[str, object], signals: Iterable[Signal] = Signal) -> list[Outcome]:
+    """What becomes of a request of each signal to the destination that settings describe."""
+
+    async def run() -> list[Outcome]:
+        (destination,) = clients_for(load_settings(None, {}, settings))
+        try:
+            return [await destination.client.export(signal, BODY) for signal in signals]
+        finally:
+            await destination.client.close()
+
+    return asyncio.run(run())
+
+
+def heard(server: ThreadingHTTPServer) -> list[tuple[str, str | None, str | None, bool]]:
+    """Path, two headers, and whether it was compressed, of each request."""
+    told = [(path, {key.lower(): value for key, value in headers.items()}) for path, headers, _ in server.seen]
+    return [(path, one.get("x-set"), one.get("x-file"), "content-encoding" in one) for path, one in told]
+
+
+@pytest.mark.parametrize("signal", list(Signal))
+def test_what_is_set_for_a_signal_wins_over_what_is_common(signal: Signal, tmp_path: Path) -> None:
+    (tmp_path / "common").write_text("x-file: common\n")
+    (tmp_path / "own").write_text("x-file: own\n")
+    with answering(200, {}) as common, answering(200, {}) as own:
+        settings = {
+            "exporter.endpoint": f"http://127.0.0.1:{common.server_port}",
+            "exporter.protocol": "http/protobuf",
+            "exporter.headers": {"x-set": "common"},
+            "exporter.headers_file": str(tmp_path / "common"),
+            "exporter.compression": "gzip",
+            f"exporter.{signal}.endpoint": f"http://127.0.0.1:{own.server_port}/only",
+            f"exporter.{signal}.headers": {"x-set": "own"},
+            f"exporter.{signal}.headers_file": str(tmp_path / "own"),
+            f"exporter.{signal}.compression": "none",
+        }
+        assert exported(settings) == [Accepted()] * 3
+        assert heard(own) == [("/only", "own", "own", False)]
+        others = [(f"/v1/{other}", "common", "common", True) for other in Signal if other is not signal]
+        assert heard(common) == others
+
+
+@pytest.mark.parametrize("signal", list(Signal))
+def test_a_signal_may_have_a_protocol_of_its_own(signal: Signal) -> None:
+    over_grpc, over_http = ScriptedConsumer(), ScriptedConsumer()
+
+    async def run() -> list[Outcome]:
+        async with receiving(over_grpc, GrpcReceiver) as grpc_at, receiving(over_http, HttpReceiver) as http_at:
+            settings = {
+                "exporter.endpoint": f"http://{http_at}",
+                "exporter.protocol": "http/protobuf",
+                f"exporter.{signal}.endpoint": f"http://{grpc_at}",
+                f"exporter.{signal}.protocol": "grpc",
+            }
+            return await asyncio.to_thread(exported, settings)
+
+    assert asyncio.run(run()) == [Accepted()] * 3
+    assert [delivery.signal for delivery in over_grpc.deliveries] == [signal]
+    assert [delivery.signal for delivery in over_http.deliveries] == [one for one in Signal if one is not signal]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_an_answer_is_waited_for_as_long_as_is_set(protocol: str) -> None:
+    """Ten minutes in common, but no time at all for logs."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # the kernel connects, and nobody reads
+        settings = {
+            "exporter.endpoint": f"http://127.0.0.1:{listening.getsockname()[1]}",
+            "exporter.protocol": protocol,
+            "exporter.timeout_seconds": 600,
+            "exporter.logs.timeout_seconds": 0.05,
+        }
+        began = time.monotonic()
+        (outcome,) = exported(settings, [Signal.LOGS])
+    assert isinstance(outcome, Deferred)
+    assert time.monotonic() - began < 60

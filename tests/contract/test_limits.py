@@ -10,25 +10,42 @@ from pathlib import Path
 
 import grpc
 import pytest
+import requests
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from contract.conversations import HTTP2_PREFACE
+from contract.rows import LIMITS
 from spanledger.config.receivers import Auth, Grpc, Http, Receiver
 from spanledger.core.delivery import Delivery, Receipt
 from spanledger.core.events import Event
 from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
+from spanledger.otlp.refusals import refusal_of
 from spanledger.receiver.gate import Gate
 from spanledger.receiver.grpc_server import SERVICES, GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
 from spanledger.service.receivers import Receivers
 from spanledger.telemetry import Counter, Counters
 from support.consumers import ScriptedConsumer, receiving
-from support.hostile import Response, connect, converse, head
+from support.hostile import (
+    Response,
+    attribute,
+    connect,
+    converse,
+    gzipped,
+    head,
+    nested_array,
+    request,
+    span,
+    sparse,
+    text,
+)
 from support.logged import messages_of
+from support.serving import running
 
 EXPORT = f"/{SERVICES[Signal.TRACES]}/Export"
+GZIP, JSON = {"content-encoding": "gzip"}, {"content-type": "application/json"}
 PROTOBUF = "content-type: application/x-protobuf"
 RECEIVERS = pytest.mark.parametrize("kind", [GrpcReceiver, HttpReceiver])
 
@@ -258,3 +275,44 @@ def test_listening_wider_than_this_machine_without_asking_who_is_warned_of_once(
     messages = messages_of(caplog, Event.RECEIVER_OPEN)
     assert len(caplog.records) == len(messages) == warnings
     assert all("anybody who reaches 0.0.0.0:0 and 0.0.0.0:0 can send" in message for message in messages)
+
+
+TWO_ATTRIBUTES = request(span(attribute("a", text("v")), attribute("b", text("v"))))
+REPETITIVE = request(*[span(attribute("filler", text(sparse(900_000))))] * 3)
+"""2.7 MB, of which 1 MiB is free; gzip makes it about 100 times smaller."""
+
+
+@pytest.mark.parametrize(
+    ("limits", "body", "headers", "reason"),
+    [
+        ({"max_request_bytes": 60}, TWO_ATTRIBUTES, {}, Reason.BODY_TOO_LARGE),
+        ({"max_inflated_bytes": 60}, gzipped(TWO_ATTRIBUTES), GZIP, Reason.INFLATED_TOO_LARGE),
+        ({"max_inflation_ratio": 2}, gzipped(REPETITIVE), GZIP, Reason.INFLATED_TOO_MUCH),
+        ({"max_header_bytes": 400}, TWO_ATTRIBUTES, {"x-filler": "x" * 400}, Reason.HEADERS_TOO_LARGE),
+        ({"max_records": 1}, request(span(), span()), {}, Reason.TOO_MANY_RECORDS),
+        ({"max_json_values": 3}, b'{"a":[1,2,3]}', JSON, Reason.TOO_MANY_JSON_VALUES),
+        ({"max_attributes": 1}, TWO_ATTRIBUTES, {}, Reason.TOO_MANY_ATTRIBUTES),
+        ({"max_value_bytes": 10}, request(span(attribute("a", text("v" * 20)))), {}, Reason.VALUE_TOO_LARGE),
+        ({"max_nesting_depth": 3}, request(span(attribute("a", nested_array(1)))), {}, Reason.NESTED_TOO_DEEP),
+        ({"max_fields": 5}, TWO_ATTRIBUTES, {}, Reason.TOO_MANY_FIELDS),
+    ],
+    ids=lambda given: next(iter(given)) if isinstance(given, dict) and given and "max" in next(iter(given)) else "",
+)
+def test_a_limit_that_is_set_lower_refuses_what_the_default_takes(
+    limits: dict[str, int], body: bytes, headers: dict[str, str], reason: Reason, tmp_path: Path
+) -> None:
+    async def run(**settings: int) -> tuple[int, dict[Reason, int]]:
+        async with running(tmp_path / "ledger.db", **settings) as up:
+            url, given = f"http://{up.addresses.http}/v1/traces", {"content-type": "application/x-protobuf"} | headers
+            answer = await asyncio.to_thread(requests.post, url, data=body, headers=given, timeout=20)
+            return answer.status_code, up.service.counters.by_reason(Counter.REFUSED)
+
+    assert asyncio.run(run()) == (200, {})
+    lower = {f"receiver__{name}": limit for name, limit in limits.items()}
+    assert asyncio.run(run(**lower)) == (refusal_of(reason).http_status, {reason: 1})
+
+
+def test_waiting_is_ended_within_a_minute_by_the_default_settings() -> None:
+    """30 to 60 seconds: long enough for a poor line, short enough that no connection is held for nothing."""
+    assert 30 <= LIMITS.request_timeout_seconds <= 60
+    assert 30 <= LIMITS.idle_timeout_seconds <= 60

@@ -7,6 +7,7 @@ import logging
 import resource
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from io import StringIO
@@ -151,6 +152,33 @@ def test_the_state_is_seen_though_nobody_sends(tmp_path: Path) -> None:
             await until(lambda: watch.fault is None, 30, "the recovery is seen")
 
     asyncio.run(run())
+
+
+def test_a_sender_waits_for_the_commit_as_long_as_is_set(tmp_path: Path) -> None:
+    """A disk that is slow: who sent is told to come back, and is booked once when the disk has caught up."""
+    reference = replay_folders([FOLDER], tmp_path / "reference.db")
+
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db", ledger__commit_wait_seconds="0.05") as up:
+            began, caught_up = threading.Event(), threading.Event()
+            writing = asyncio.create_task(up.service._worker.run(lambda: began.set() or caught_up.wait()))
+            await asyncio.to_thread(began.wait)
+            sender = HttpClient(Destination(f"http://{up.addresses.http}"))
+            first = deliveries()[0]
+            outcome = await sender.export(first.signal, protobuf_body(first))
+            await sender.close()
+            caught_up.set()
+            await writing
+            assert isinstance(outcome, Deferred)
+            assert "sending it again does no harm" in outcome.reason
+            assert up.service.watch.fault is None
+            # The others one by one: the ledger's thread has nothing to hold it up any more.
+            await send(Transport.GRPC, up.addresses, deliveries())
+            await up.service.rest()
+            assert up.service.counters.snapshot()[Counter.REQUESTS_RECEIVED] == 1 + len(deliveries())
+
+    asyncio.run(run())
+    assert standing(tmp_path / "ledger.db").balances == reference.balances
 
 
 def test_a_ledger_that_another_program_holds_is_busy_and_then_written(tmp_path: Path) -> None:

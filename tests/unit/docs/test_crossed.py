@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections import Counter as Tally
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from spanledger.config.sections import Settings
+from spanledger.config.settings import setting_keys, variable_of
 from spanledger.core.events import Event
 from spanledger.core.gauges import GAUGES, Gauge
 from spanledger.core.prometheus_names import prometheus_name
@@ -29,7 +33,7 @@ VARIES = "*"
 
 @dataclass(slots=True)
 class Named:
-    """What tests name: attributes as `Class.name`, arguments as `Class(name)` and `(name)`, and all texts."""
+    """What tests name: attributes as `Class.name`, arguments as `Class(name)`; and all texts and names of arguments."""
 
     words: set[str] = field(default_factory=set)
     texts: list[str] = field(default_factory=list)
@@ -55,14 +59,22 @@ def _note(node: ast.AST, found: Named) -> None:
             found.words.add(f"{owner}.{name}")
         case ast.Call(func=ast.Name(id=owner), keywords=keywords):
             found.words |= {f"{owner}({keyword.arg})" for keyword in keywords}
-            found.words |= {f"({keyword.arg})" for keyword in keywords}
+            found.texts += [str(keyword.arg) for keyword in keywords]
         case ast.Call(keywords=keywords):
-            found.words |= {f"({keyword.arg})" for keyword in keywords}
+            found.texts += [str(keyword.arg) for keyword in keywords]
+        case ast.Dict(keys=keys, values=values):
+            found.texts += list(_dotted(keys, values))
         case ast.Constant(value=str(text)):
             found.texts.append(text)
-            found.words.add(f"({text})")
         case ast.JoinedStr(values=parts):
             found.texts.append("".join(str(p.value) if isinstance(p, ast.Constant) else VARIES for p in parts))
+
+
+def _dotted(keys: Sequence[ast.expr | None], values: Sequence[ast.expr]) -> Iterator[str]:
+    """`a.b` of `{"a": {"b": ...}}`."""
+    for key, value in zip(keys, values, strict=True):
+        if isinstance(key, ast.Constant) and isinstance(value, ast.Dict):
+            yield from (f"{key.value}.{inner.value}" for inner in value.keys if isinstance(inner, ast.Constant))
 
 
 def names_of(member: StrEnum) -> Iterator[str]:
@@ -87,3 +99,41 @@ def test_every_one_is_named_by_a_test(kind: type[StrEnum]) -> None:
         if f"{kind.__name__}.{member.name}" not in named().words and not any(map(named().has_text, names_of(member)))
     ]
     assert unnamed == []
+
+
+def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[type[BaseModel], str, str]]:
+    """Every setting: the section that declares it, its name there and its key."""
+    for name, declared in model.model_fields.items():
+        kind = declared.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from fields(kind, f"{prefix}{name}.")
+        else:
+            yield model, name, f"{prefix}{name}"
+
+
+def test_every_setting_is_named_by_a_test() -> None:
+    """By key, by variable, as an argument of its section, or by name alone where no other section has it."""
+    declared = list(fields(Settings))
+    assert [key for _, _, key in declared] == list(setting_keys())
+    sections = Tally(name for _, name in {(section, name) for section, name, _ in declared})
+    keys: dict[tuple[type[BaseModel], str], list[str]] = {}
+    for section, name, key in declared:
+        keys.setdefault((section, name), []).append(key)
+    unnamed = [
+        of_field
+        for (section, name), of_field in keys.items()
+        if f"{section.__name__}({name})" not in named().words
+        and not (sections[name] == 1 and named().has_text(name))
+        and not any(named().has_text(form) for key in of_field for form in _forms(key))
+    ]
+    assert unnamed == []
+
+
+def _forms(key: str) -> Iterator[str]:
+    """A key as tests write it, also with one part that varies."""
+    parts = key.split(".")
+    for place in range(len(parts)):
+        varied = [VARIES if here == place > 0 and here < len(parts) - 1 else part for here, part in enumerate(parts)]
+        yield ".".join(varied)
+        yield "__".join(varied)
+        yield variable_of(".".join(varied))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
+from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
@@ -16,7 +17,7 @@ from spanledger.core.genai import EVENT_INFERENCE
 from spanledger.core.genai_names import GenAi
 from spanledger.core.money import parse_usd
 from spanledger.core.semconv import Metric
-from spanledger.sdk import Pricer, SpanledgerSpanExporter
+from spanledger.sdk import Pricer, SpanledgerLogExporter, SpanledgerSpanExporter
 from support.logged import messages_of
 from support.replaying import list_prices
 from support.sdk_records import Call, Plugged, gen_ai_log, gen_ai_span, settings_with
@@ -248,6 +249,16 @@ def test_the_exporter_behind_is_chosen_by_name_and_protocol(monkeypatch, setting
 
     assert type(exporter._inner) is behind
     exporter.shutdown()
+
+
+def test_the_exporter_behind_logs_is_chosen_apart_from_that_behind_spans():
+    pricer = Pricer(settings_with(sdk__logs_exporter="console"), prices=list_prices())
+
+    spans, logs = SpanledgerSpanExporter(pricer=pricer), SpanledgerLogExporter(pricer=pricer)
+
+    assert (type(spans._inner), type(logs._inner)) == (GrpcSpanExporter, ConsoleLogRecordExporter)
+    spans.shutdown()
+    logs.shutdown()
 
 
 def test_an_unknown_protocol_is_refused(monkeypatch):

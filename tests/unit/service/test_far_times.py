@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from spanledger.config.settings import load_settings
 from spanledger.core.delivery import Delivery, Encoding
 from spanledger.core.usage import Signal
+from support.booking import open_books
 from support.replaying import feed, open_parts, read_folder
 from support.serving import REQUESTS
 from support.splitting import protobuf_body
+from support.telling import NOW, SECOND, Client, Usage
 from support.truth import CAPTURES
 
 RECEIVED = 1_790_000_000 * 10**9
@@ -67,3 +70,16 @@ def test_sums_of_no_time_take_no_call_along(unix_nano: int, tmp_path: Path) -> N
     parts.ledger.close()
     assert left.problems == []
     assert calls == left.figures.report.requests > 0
+
+
+@pytest.mark.parametrize(("tolerance_seconds", "calls"), [("2.9", 2), ("3", 1)])
+def test_without_request_id_the_setting_says_how_far_apart_one_call_may_be(
+    tolerance_seconds: str, calls: int, tmp_path: Path
+) -> None:
+    settings = load_settings(None, {}, {"settle.join_tolerance_seconds": tolerance_seconds})
+    client, usage, trace, parent = Client(), Usage(input=10, output=1), "aa" * 16, "bb" * 8
+    event = client.event(None, "claude-opus-5-5", usage)
+    with open_books(tmp_path / "ledger.db", settings) as books:
+        books.take(client.logs([event], trace=trace, parent=parent))
+        books.take(client.span(None, "claude-opus-5-5", usage, at=NOW + 3 * SECOND), at=NOW + 3 * SECOND)
+        assert len(books.rest().calls) == calls
