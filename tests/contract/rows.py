@@ -535,6 +535,7 @@ SIZE_ROWS = (
         headers={"x-filler": "x" * MIB},
         is_too_large_for_grpc=True,
     ),
+    Row(name="headers of two MiB", answer=431, pb=GOOD, only="http", headers={"x-filler": "x" * (2 * MIB)}),
     Row(name="path too long", answer=431, said="too large", pb=GOOD, only="http", path="/" + "x" * 40_000),
 )
 

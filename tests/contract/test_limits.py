@@ -193,22 +193,6 @@ def test_a_grpc_peer_that_does_not_answer_is_let_go() -> None:
 
 
 @RECEIVERS
-def test_hundreds_of_requests_at_once_are_all_taken(kind: type) -> None:
-    """By the default limits, over connections that were just made."""
-
-    async def run() -> list[tuple[str, Status | None]]:
-        consumer = ScriptedConsumer()
-        async with receiving(consumer, kind, limited(Counters())) as address:
-            if kind is HttpReceiver:
-                return await asyncio.gather(*(ask(kind, address, b"\x0a\x00") for _ in range(100)))
-            async with grpc.aio.insecure_channel(address) as channel:
-                calls = [channel.unary_unary(EXPORT)(b"\x0a\x00", timeout=20) for _ in range(500)]
-                return [("200" if answer == b"" else "", None) for answer in await asyncio.gather(*calls)]
-
-    assert set(asyncio.run(run())) == {("200", None)}
-
-
-@RECEIVERS
 def test_cancelled_requests_leave_nothing(kind: type) -> None:
     """Hundreds of senders that give up: their room is free again."""
 
