@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from spanledger.core.times import NANO_PER_SECOND
-from spanledger.dashboards.panels import USD
+from spanledger.dashboards.panels import USD, USD_TO_THE_CENT
 from support.backends import Prometheus
 from support.backfilled import Past
 from support.boards import Board, read_boards, shown, views
@@ -30,6 +30,8 @@ pytestmark = pytest.mark.prometheus
 FOLDER = CAPTURES / "s03_subagent"
 RULES = Path(__file__).parents[2] / "dashboards" / "rules"
 MINUTE_SECONDS = 60
+MONEY = {USD.name, USD_TO_THE_CENT.name}
+"""Units of money panels."""
 WHOLE = {"spanledger-overview": "Spent", "spanledger-chargeback": "Cost by basis"}
 """Panels of everything that was spent."""
 SILENT = {"Our list price less the client's figure, by version and verdict"}
@@ -77,7 +79,7 @@ def money(past: Past, board: Board) -> dict[tuple[str, ...], float]:
         (target.panel, replace(opened, start_unix=past.start_unix).written(target.expression, seconds))
         for opened in views(past, board, each=True)
         for target in board.targets()
-        if target.unit == USD.name
+        if target.unit in MONEY
     }
     return {
         (*ask, *map("=".join, sorted(labels.items()))): value for ask in asked for labels, value in past.query(ask[1])
@@ -118,7 +120,7 @@ def compare(killed: Past, whole: Past) -> None:
     for board in read_boards():
         found = money(killed, board)
         assert found == pytest.approx(money(whole, board), abs=0.000001), board.name
-        panels = {target.panel for target in board.targets() if target.unit == USD.name}
+        panels = {target.panel for target in board.targets() if target.unit in MONEY}
         assert panels - {panel for panel, *_ in found} <= SILENT
         if panel := WHOLE.get(str(board.content["uid"])):
             assert shown(killed, board, panel) == pytest.approx(truth, abs=0.000001)

@@ -1,8 +1,10 @@
 """A month of a fleet in a real Prometheus: booked by the real pipeline, exported by the real encoder, then and there.
 
 Prometheus takes no sample from the future, so the month is one that is over. It ends on its last Friday, in the busiest
-hour. Exports come every two hours, and every minute of the last two: sums over ranges are the same from either.
-Prometheus keeps all of it in memory: writing blocks of two hours would take longer than anything else.
+hour. Exports come every two hours, and every minute of the last two: sums over ranges are the same from either. To be
+looked at it is `detailed`: exports come every hour, so that bars of an hour have their ends, and every minute of the
+last six; payloads are forwarded, to nobody. Prometheus keeps all of it in memory: writing blocks of two hours would
+take longer than anything else.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from spanledger.config.sections import Settings
 from spanledger.config.settings import load_settings
 from spanledger.core.periods import midnight_unix_nano
-from spanledger.core.usage import Temporality
+from spanledger.core.usage import Signal, Temporality
 from spanledger.exporter.client import Accepted
 from spanledger.service.assembly import Parts
 from spanledger.service.budget_watch import BudgetWatch
@@ -39,9 +41,9 @@ BEGIN = midnight_unix_nano(FIRST, UTC) + 12 * HOUR
 """Nothing comes before: a morning in Tokyo would be of the month before by the time of its calls."""
 DESTINATION = "default"
 END = midnight_unix_nano(date(2026, 10, 30), UTC) + 16 * HOUR
-SPARSE, DENSE = 2 * HOUR, MINUTE
+DENSE = MINUTE
 COMMIT_SECONDS = 0.004  # nobody waits for a disk in the past
-DENSE_FROM = END - 2 * HOUR
+BATCH_BYTES = 1 << 20
 IN_MEMORY = tuple(f"--storage.tsdb.{which}-block-duration=60d" for which in ("min", "max"))
 KEPT = ("--storage.tsdb.retention.time=50y", *IN_MEMORY)
 
@@ -77,6 +79,7 @@ class Exporting:
             Temporality.CUMULATIVE,
         )
         self.session = requests.Session()
+        self.outbox = parts.ledger.outbox
         self.exports = 0
 
     def booked(self, booked: Booked) -> None:
@@ -84,6 +87,13 @@ class Exporting:
         self.counters.add(Counter.REQUESTS_RECEIVED, len(booked.receipts))
         self.counters.add(Counter.RECORDS_RECEIVED, booked.records)
         self.telemetry.committed(COMMIT_SECONDS)
+
+    def forward(self) -> None:
+        """Take everything that may leave out of the outbox, and count it as the service does."""
+        for signal in Signal:
+            while batch := self.outbox.departures(DESTINATION, signal, BATCH_BYTES):
+                self.outbox.remove(DESTINATION, batch)
+                self.counters.add(Counter.PAYLOADS_FORWARDED, len(batch))
 
     def export(self, now_unix_nano: int) -> None:
         """Export everything as it is."""
@@ -143,12 +153,13 @@ class Busy(History):
         return dropwhile(lambda sent: sent.at_unix_nano < BEGIN, until_end)
 
 
-def book_the_past(folder: Path, prometheus: Prometheus, *, developers: int) -> Past:
+def book_the_past(folder: Path, prometheus: Prometheus, *, developers: int, detailed: bool = False) -> Past:
     """Book and export a month into a Prometheus that runs."""
+    sparse, dense_from = (HOUR, END - 6 * HOUR) if detailed else (2 * HOUR, END - 2 * HOUR)
     file = folder / "spanledger.yaml"
     file.write_text(BUDGETS)
     settings, path = load_settings(file, {}, {}), folder / "ledger.db"
-    parts = open_parts(path, settings=settings, forward=False)
+    parts = open_parts(path, settings=settings, forward=detailed)
     history = Busy(developers=developers, first=FIRST)
     exporting = Exporting(parts, settings, path, prometheus)
     start = midnight_unix_nano(FIRST, UTC)
@@ -156,7 +167,8 @@ def book_the_past(folder: Path, prometheus: Prometheus, *, developers: int) -> P
 
     def on_tick(now: int) -> None:
         nonlocal last
-        if now % (DENSE if now >= DENSE_FROM else SPARSE) == 0:
+        if now % (DENSE if now >= dense_from else sparse) == 0:
+            exporting.forward()
             exporting.export(now)
             last = now
 

@@ -71,20 +71,9 @@ def _tokens(queries: Queries) -> list[Placed]:
                 panels.SHARE,
             ),
             4,
-            9,
+            7,
         ),
-        Placed(_saved(queries), 4, 9),
-        Placed(
-            panels.bars(
-                About("Cost by token class", f"{about_bars.format(PRICED)} {BY_POSTING}", NO_COST),
-                [Ask(queries.total(Metric.COST, by=by_class, window=STEP), "{{token_class}}")],
-                USD,
-                settings.bar_min_interval,
-                (),
-            ),
-            10,
-            9,
-        ),
+        Placed(_saved(queries), 4, 7),
         Placed(
             panels.ranking(
                 About(
@@ -95,8 +84,19 @@ def _tokens(queries: Queries) -> list[Placed]:
                 Ask(f"sort_desc({queries.total(Metric.TOKENS, by=by_class)})", "{{token_class}}"),
                 panels.COUNT,
             ),
-            6,
-            9,
+            16,
+            7,
+        ),
+        Placed(
+            panels.bars(
+                About("Cost by token class", f"{about_bars.format(PRICED)} {BY_POSTING}", NO_COST),
+                [Ask(queries.total(Metric.COST, by=by_class, window=STEP), "{{token_class}}")],
+                USD,
+                settings.bar_min_interval,
+                (),
+            ),
+            24,
+            8,
         ),
     ]
 
@@ -150,8 +150,8 @@ def _purposes(queries: Queries) -> list[Placed]:
                 settings.bar_min_interval,
                 (),
             ),
-            12,
-            9,
+            24,
+            8,
         ),
         Placed(
             panels.ranking(
@@ -165,7 +165,7 @@ def _purposes(queries: Queries) -> list[Placed]:
                 Ask(f"sort_desc(topk(12, {purpose}))", "{{purpose}}"),
                 USD,
             ),
-            6,
+            12,
             9,
         ),
         Placed(
@@ -179,7 +179,7 @@ def _purposes(queries: Queries) -> list[Placed]:
                 Ask(f"sort_desc(topk(12, {named}))", "{{kind}} {{name}}"),
                 USD,
             ),
-            6,
+            12,
             9,
         ),
     ]
@@ -258,7 +258,7 @@ def _what_if(queries: Queries) -> list[Placed]:
         Placed(
             panels.merged_table(
                 About("What if all were of the chosen model", counted, NO_COST),
-                [Ask(now, "At own prices"), Ask(other, "At prices of $what_if")],
+                [Ask(now, "At own prices"), Ask(other, "At chosen prices")],
                 USD,
                 {"model": "Model"},
             ),

@@ -6,7 +6,7 @@ from spanledger.core.gauges import Gauge
 from spanledger.core.semconv import Metric
 from spanledger.dashboards import panels
 from spanledger.dashboards.board import COST_CENTER, TEAM, Board, Choice, Placed, Row, scope_of
-from spanledger.dashboards.panels import USD, About, Ask, Panel
+from spanledger.dashboards.panels import USD, USD_TO_THE_CENT, About, Ask, Panel
 from spanledger.dashboards.queries import STEP, WHOLE_COST, Queries, is_, or_zero
 from spanledger.dashboards.settings import BoardSettings
 from spanledger.dashboards.wording import APART, BY_CALL, BY_POSTING, NO_COST, PRICED
@@ -44,10 +44,10 @@ def _totals(queries: Queries) -> list[Placed]:
             panels.stats(
                 About("Cost by basis", f"In the chosen range. {APART} {PRICED} {BY_POSTING} {_TIED}", NO_COST),
                 [Ask(queries.total(WHOLE_COST, by=("basis",)), "{{basis}}")],
-                USD,
+                USD_TO_THE_CENT,
             ),
             8,
-            6,
+            4,
         ),
         Placed(
             panels.stats(
@@ -58,10 +58,10 @@ def _totals(queries: Queries) -> list[Placed]:
                     "no cost this month",
                 ),
                 [Ask(month, "{{basis}}")],
-                USD,
+                USD_TO_THE_CENT,
             ),
             8,
-            6,
+            4,
         ),
         Placed(
             panels.stats(
@@ -77,7 +77,7 @@ def _totals(queries: Queries) -> list[Placed]:
                 panels.WHOLE,
             ),
             8,
-            6,
+            4,
         ),
     ]
 
@@ -101,7 +101,9 @@ def _table(queries: Queries, title: str, metric: Metric, columns: dict[str, str]
         NO_COST,
     )
     expression = queries.total(metric, by=(*columns, "basis"))
-    return panels.rows_table(about, Ask(f"sort_desc({expression} != 0)", "Cost"), USD, columns | {"basis": "Basis"})
+    return panels.rows_table(
+        about, Ask(f"sort_desc({expression} != 0)", "Cost"), USD_TO_THE_CENT, columns | {"basis": "Basis"}
+    )
 
 
 def _course(queries: Queries) -> list[Placed]:
@@ -141,4 +143,4 @@ def _budgets(queries: Queries) -> Panel:
             (Gauge.BUDGET_FORECAST, "Forecast"),
         )
     ]
-    return panels.merged_table(about, asks, USD, columns)
+    return panels.merged_table(about, asks, USD_TO_THE_CENT, columns)

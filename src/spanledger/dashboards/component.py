@@ -148,7 +148,7 @@ def _time_and_room(queries: Queries) -> list[Placed]:
                 settings.export_interval,
             ),
             12,
-            9,
+            12,
         ),
         Placed(
             panels.lines(
@@ -167,7 +167,7 @@ def _time_and_room(queries: Queries) -> list[Placed]:
                 settings.export_interval,
             ),
             12,
-            9,
+            12,
         ),
         Placed(
             panels.ranking(

@@ -61,13 +61,13 @@ def _calendar(queries: Queries) -> list[Placed]:
     )
     return [
         Placed(_to_date(queries), 6, 4),
-        Placed(panels.stats(ending, [Ask(forecast, "{{budget}} ({{basis}})")], USD), 6, 4),
+        Placed(panels.stats(ending, [Ask(forecast, "{{budget}} ({{basis}})")], USD), 7, 4),
         Placed(
             panels.stats(remaining, [Ask(f"{limit} - {spent}", "{{budget}} ({{basis}})")], panels.USD_CHANGE, left),
-            6,
+            7,
             4,
         ),
-        Placed(_allocated(queries), 6, 4),
+        Placed(_allocated(queries), 4, 4),
         Placed(_budget_use(everybody), 24, 5),
     ]
 
@@ -134,20 +134,21 @@ def _range(queries: Queries) -> list[Placed]:
                 settings.bar_min_interval,
                 settings.colors,
             ),
-            11,
+            19,
             8,
         ),
+        Placed(_calls(queries), 5, 8),
         Placed(
             panels.ranking(
                 About("Cost by model", f"In the chosen range, the ten that cost most. {PRICED} {BY_POSTING}", NO_COST),
                 Ask(f"sort_desc(topk(10, {by_model}))", "{{model}}"),
                 USD,
+                colors=settings.colors,
             ),
             8,
             8,
         ),
-        Placed(_calls(queries), 5, 8),
-        Placed(_by_team(queries), 19, 8),
+        Placed(_by_team(queries), 11, 8),
     ]
 
 
@@ -187,10 +188,10 @@ def _by_team(queries: Queries) -> Panel:
 
 def _developers(queries: Queries) -> list[Placed]:
     return [
-        Placed(_a_day(queries), 16, 10),
-        Placed(_units(queries), 8, 10),
-        Placed(_active(queries), 8, 8),
-        Placed(_active_over_time(queries), 16, 8),
+        Placed(_a_day(queries), 24, 9),
+        Placed(_units(queries), 8, 7),
+        Placed(_active(queries), 4, 7),
+        Placed(_active_over_time(queries), 12, 7),
     ]
 
 
@@ -212,7 +213,7 @@ def _a_day(queries: Queries) -> Panel:
         f"{BY_POSTING}",
         "no day with usage in this range",
     )
-    chart = panels.lines(about, asks, USD, _DAY)
+    chart = panels.lines(about, asks, USD, _DAY, is_wide=True)
     panels.dashed(chart, "published mean.*", "text")
     return panels.dashed(chart, "published p90.*", "orange")
 

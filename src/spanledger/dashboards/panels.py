@@ -23,6 +23,7 @@ _LEGEND_HEADINGS = {"sum": "Total", _LAST: "Last *"}
 _MAX_SERIES_HEIGHT = 24
 _MIN_COLUMN_WIDTH = 60
 _NAME_SIZE, _VALUE_SIZE = 12, 14  # pixels; by themselves, names grow with their bars until they are cut
+_FIGURE_NAME_SIZE, _FIGURE_SIZE = 12, 24  # pixels; by themselves, the shorter of two figures is the larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Unit:
 
 
 USD = Unit(units.Dollars, 2)
+USD_TO_THE_CENT = Unit("prefix:$", 2)
+"""Where `$12.35K` will not do: what goes into a statement. Every Grafana knows it."""
 USD_CHANGE = Unit(units.Dollars, 2, is_signed=True)
 SHARE = Unit(units.PercentUnit, 1)
 CHANGE = Unit(units.PercentUnit, 1, is_signed=True)
@@ -70,6 +73,9 @@ class Level:
     at: float | None
     color: str
 
+
+_WIDTHS = {"Cost center": 100, "Basis": 125, "Period": 80}
+"""Pixels of columns whose texts are short, so that the others have room."""
 
 _TEXT = [models.DynamicConfigValue("unit", "string"), models.DynamicConfigValue("noValue", "-")]
 """A label in a column: one of digits alone is no amount of money."""
@@ -109,6 +115,7 @@ def stats(
         .text_mode(options.BigValueTextMode.AUTO)
         .orientation(options.VizOrientation.AUTO)
         .wide_layout(False)
+        .text(common.VizTextDisplayOptions().title_size(_FIGURE_NAME_SIZE).value_size(_FIGURE_SIZE))
         .reduce_options(_last_value())
     )
     if words:
@@ -118,7 +125,9 @@ def stats(
     return _common(panel, about, asks, unit, levels, is_instant=True)
 
 
-def ranking(about: About, ask: Ask, unit: Unit, levels: Sequence[Level] | None = None) -> bargauge.Panel:
+def ranking(
+    about: About, ask: Ask, unit: Unit, levels: Sequence[Level] | None = None, colors: Colors = ()
+) -> bargauge.Panel:
     """Bars beside one another, the longest first: of one instant."""
     panel = (
         bargauge.Panel()
@@ -130,13 +139,13 @@ def ranking(about: About, ask: Ask, unit: Unit, levels: Sequence[Level] | None =
         .text(common.VizTextDisplayOptions().title_size(_NAME_SIZE).value_size(_VALUE_SIZE))
         .reduce_options(_last_value())
     )
-    return _common(panel, about, [ask], unit, levels or (), is_instant=True)
+    return _colored(_common(panel, about, [ask], unit, levels or (), is_instant=True), colors)
 
 
 def bars(about: About, asks: Sequence[Ask], unit: Unit, min_interval: str, colors: Colors) -> timeseries.Panel:
     """Amounts over time, stacked; no two bars count the same, so the legend's totals add up."""
     panel = (
-        _over_time(["sum"])
+        _over_time(["sum"], is_wide=True)
         .draw_style(options.GraphDrawStyle.BARS)
         .fill_opacity(80)
         .line_width(0)
@@ -147,11 +156,16 @@ def bars(about: About, asks: Sequence[Ask], unit: Unit, min_interval: str, color
     return _colored(_common(panel, about, asks, unit, (), is_instant=False), colors)
 
 
-def lines(about: About, asks: Sequence[Ask], unit: Unit, interval: str, colors: Colors = ()) -> timeseries.Panel:
-    """Values over time."""
-    panel = _over_time([_LAST, "max"]).draw_style(options.GraphDrawStyle.LINE).line_width(2).interval(interval)
+def lines(about: About, asks: Sequence[Ask], unit: Unit, interval: str, *, is_wide: bool = False) -> timeseries.Panel:
+    """Values over time. The legend is beside a panel as wide as the board, else below: beside, it takes half of it."""
+    panel = (
+        _over_time([_LAST, "max"], is_wide=is_wide)
+        .draw_style(options.GraphDrawStyle.LINE)
+        .line_width(2)
+        .interval(interval)
+    )
     panel.show_points(options.VisibilityMode.AUTO).fill_opacity(5).span_nulls(False)
-    return _colored(_common(panel, about, asks, unit, (), is_instant=False), colors)
+    return _common(panel, about, asks, unit, (), is_instant=False)
 
 
 def rows_table(about: About, ask: Ask, unit: Unit, columns: Mapping[str, str]) -> table.Panel:
@@ -176,7 +190,8 @@ def _table(
     arrange = {"excludeByName": {"Time": True}, "indexByName": places, "renameByName": {**columns, **values}}
     panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=arrange))
     for heading in columns.values():
-        panel.override_by_name(heading, _TEXT)
+        width = [models.DynamicConfigValue("custom.width", _WIDTHS[heading])] if heading in _WIDTHS else []
+        panel.override_by_name(heading, _TEXT + width)
     return _common(panel, about, asks, unit, (), is_instant=True, is_table=True)
 
 
@@ -226,15 +241,15 @@ def _last_value() -> common.ReduceDataOptions:
     return common.ReduceDataOptions().calcs([_LAST]).values(False)
 
 
-def _over_time(legend: list[str]) -> timeseries.Panel:
-    """A chart with a table of its series below it, the largest first."""
+def _over_time(legend: list[str], *, is_wide: bool) -> timeseries.Panel:
+    """A chart with a table of its series, the largest first."""
     return (
         timeseries.Panel()
         .legend(
             common.VizLegendOptions()
             .show_legend(True)
             .display_mode(options.LegendDisplayMode.TABLE)
-            .placement(options.LegendPlacement.RIGHT)
+            .placement(options.LegendPlacement.RIGHT if is_wide else options.LegendPlacement.BOTTOM)
             .calcs(legend)
             .sort_by(_LEGEND_HEADINGS[legend[0]])
             .sort_desc(True)
@@ -243,7 +258,7 @@ def _over_time(legend: list[str]) -> timeseries.Panel:
     )
 
 
-def _colored(panel: timeseries.Panel, colors: Colors) -> timeseries.Panel:
+def _colored(panel: _P, colors: Colors) -> _P:
     """Give series whose name has a key its colour, the same on every board."""
     for name, color in colors:
         fixed = models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})

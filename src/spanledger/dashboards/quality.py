@@ -191,7 +191,7 @@ def _signals(queries: Queries) -> list[Placed]:
                 panels.SHARE,
                 panels.rising(queries.settings.unsure_warn_share, queries.settings.unsure_bad_share),
             ),
-            8,
+            7,
             8,
         ),
         Placed(
@@ -205,7 +205,7 @@ def _signals(queries: Queries) -> list[Placed]:
                 Ask(f"sort_desc({duplicates})", "{{signal}}"),
                 panels.WHOLE,
             ),
-            6,
+            7,
             8,
         ),
         Placed(

@@ -16,6 +16,7 @@ from spanledger.core.gauges import GAUGES
 from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS, METRICS
 from spanledger.dashboards.boards import build
+from spanledger.dashboards.panels import USD, USD_TO_THE_CENT
 from spanledger.dashboards.settings import BACKENDS
 from spanledger.telemetry import COMMIT_DURATION, COMMIT_DURATION_UNIT, COUNTERS
 
@@ -119,8 +120,24 @@ def test_every_panel_says_what_it_counts(name: str) -> None:
         assert panel["description"], panel["title"]
         assert defaults["noValue"], panel["title"]
         assert defaults["unit"], panel["title"]
-        if defaults["unit"] == "currencyUSD":
+        if defaults["unit"] in {USD.name, USD_TO_THE_CENT.name}:
             assert re.search(r"posting|time of the calls", panel["description"]), panel["title"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_models_have_the_colour_of_their_family_in_every_panel(name: str) -> None:
+    families = {f".*{family}.*" for family, _ in BACKENDS["prometheus"].colors}
+    for panel in panels(BOARDS[name]):
+        if panel["type"] != "table" and any(target["legendFormat"] == "{{model}}" for target in panel["targets"]):
+            overridden = {one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"]}
+            assert families <= overridden, panel["title"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_legend_takes_no_narrow_chart_its_width(name: str) -> None:
+    for panel in panels(BOARDS[name]):
+        if panel["type"] == "timeseries" and panel["gridPos"]["w"] < 19:
+            assert panel["options"]["legend"]["placement"] == "bottom", panel["title"]
 
 
 def test_backends_have_names_and_functions_of_their_own() -> None:
