@@ -26,6 +26,7 @@ from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
 from spanledger.service.destinations import clients_for
 from support.consumers import ScriptedConsumer, receiving
+from support.hostile import answering_without_end
 
 PAIRS = [(GrpcClient, GrpcReceiver), (HttpClient, HttpReceiver)]
 BODY = b"\x0a\x00"
@@ -103,6 +104,56 @@ def test_a_request_whose_answer_is_cut_off_is_in_doubt(client: type, receiver: t
         async with server:
             host, port = server.sockets[0].getsockname()
             return await export(client(Destination(f"http://{host}:{port}", timeout_seconds=10)))
+
+    outcome = asyncio.run(run())
+    assert isinstance(outcome, Deferred)
+    assert outcome.in_doubt
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nx: "
+ENDLESS = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def against(start: bytes, again: bytes, pause_seconds: float, timeout_seconds: float) -> Outcome:
+    async with answering_without_end(start, again, pause_seconds) as destination:
+        return await export(HttpClient(Destination(destination.url, timeout_seconds=timeout_seconds)))
+
+
+@pytest.mark.parametrize(
+    ("start", "again"),
+    [(b"", b"H"), (HEAD, b"x"), (ENDLESS, b"\x00"), (CHUNKED, b"1\r\nx\r\n"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+    ids=["status", "header", "body", "chunks", "continue"],
+)
+def test_an_answer_that_trickles_is_waited_for_no_longer_than_the_setting_says(start: bytes, again: bytes) -> None:
+    """Every byte comes well within the time; the answer as a whole does not."""
+    began = time.monotonic()
+    outcome = asyncio.run(asyncio.wait_for(against(start, again, 0.05, timeout_seconds=0.5), 10))
+    assert isinstance(outcome, Deferred)
+    assert outcome.in_doubt
+    assert "timed out" in outcome.reason
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("start", [ENDLESS, CHUNKED], ids=["body", "chunks"])
+def test_an_answer_without_end_is_not_read_to_its_end(start: bytes) -> None:
+    again = bytes(2**16) if start is ENDLESS else b"10000\r\n" + bytes(2**16) + b"\r\n"
+    outcome = asyncio.run(asyncio.wait_for(against(start, again, 0, timeout_seconds=30), 10))
+    assert isinstance(outcome, Deferred)
+    assert outcome.in_doubt
+    assert "the answer is longer than 1048576 bytes: see whether OTLP is received there" in outcome.reason
+
+
+def test_an_answer_that_is_cut_off_in_its_middle_is_in_doubt() -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(BODY)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nten bytes.")
+        writer.close()
+
+    async def run() -> Outcome:
+        async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            return await export(HttpClient(Destination(f"http://{host}:{port}")))
 
     outcome = asyncio.run(run())
     assert isinstance(outcome, Deferred)

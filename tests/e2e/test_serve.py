@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Destination
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.service.sink import OtlpSink
+from support.hostile import answering_without_end
 from support.kills import assert_no_series_goes_back, our_series
 from support.processes import start_serve
 from support.replaying import read_folder, replay_folders
@@ -25,6 +27,7 @@ from support.truth import CAPTURES
 
 FOLDERS = [CAPTURES / name for name in ("s02_tools_edit_commit", "s03_subagent", "s20_plain_defaults")]
 TIMEOUT_SECONDS = 60
+STOP_SLACK_SECONDS = 15
 
 
 def deliveries() -> list[Delivery]:
@@ -152,6 +155,28 @@ def test_a_destination_that_was_away_gets_everything_when_it_is_back(tmp_path: P
     sink = asyncio.run(run())
     assert sink.metric_totals() == standing(ledger_path).figures.metrics
     assert span_ids(sink.bodies[Signal.TRACES]) == span_ids(sent_bodies(Signal.TRACES))
+
+
+def test_a_destination_whose_answer_never_ends_does_not_keep_the_service_from_stopping(tmp_path: Path) -> None:
+    """Each byte comes in time. What is sent when the signal comes has 1 s to end, then what is ready another second,
+    and a request under way its 2 s; without a limit the process would stay for ever."""
+    environ = {
+        "SPANLEDGER_FORWARD__FLUSH_TIMEOUT_SECONDS": "1",
+        "SPANLEDGER_EXPORTER__TIMEOUT_SECONDS": "2",
+        "SPANLEDGER_EXPORTER__PROTOCOL": "http/protobuf",
+    }
+
+    async def run() -> int:
+        async with answering_without_end(b"HTTP/1.1 200 OK\r\nx: ", b"x", 0.05) as destination:
+            serving = await start_serve(tmp_path / "ledger.db", "--otlp-endpoint", destination.url, environ=environ)
+            await destination.asked.wait()
+            try:
+                return (await asyncio.wait_for(serving.end(signal.SIGTERM), 1 + 1 + 2 + STOP_SLACK_SECONDS))[0]
+            finally:
+                with suppress(ProcessLookupError):
+                    serving.process.kill()
+
+    assert asyncio.run(run()) == 0
 
 
 def sent_bodies(wanted: Signal) -> list[bytes]:

@@ -1,11 +1,13 @@
-"""Requests that no exporter sends: bodies built by hand on the wire, and conversations with a socket."""
+"""Requests that no exporter sends, and answers that no receiver gives: built by hand on the wire."""
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import socket
 import zlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -175,3 +177,32 @@ def _parsed(buffer: bytes, head_only: bool) -> tuple[Response, bytes] | None:
     if len(rest) < length:
         return None
     return Response(status, headers, rest[:length]), rest[length:]
+
+
+@dataclass(frozen=True, slots=True)
+class EndlessAnswers:
+    """A destination whose answers begin and never end. `asked` is set when it has read something."""
+
+    url: str
+    asked: asyncio.Event
+
+
+@asynccontextmanager
+async def answering_without_end(start: bytes, again: bytes, pause_seconds: float) -> AsyncIterator[EndlessAnswers]:
+    """Answer every request over HTTP with `start`, and then `again` for ever, with pauses."""
+    asked = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(ConnectionError):
+            await reader.read(1)
+            asked.set()
+            writer.write(start)
+            while True:
+                writer.write(again)
+                await writer.drain()
+                await asyncio.sleep(pause_seconds)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        yield EndlessAnswers(f"http://{host}:{port}", asked)

@@ -64,7 +64,7 @@ class SignalExporter(Section):
         default=None, repr=False, description="Headers of this signal, instead of the common."
     )
     headers_file: Path | None = Field(default=None, description="Another file of headers for this signal.")
-    timeout_seconds: PositiveSeconds | None = Field(default=None, description="Another time to wait for an answer.")
+    timeout_seconds: PositiveSeconds | None = Field(default=None, description="Another time for a request.")
     compression: Compression | None = Field(default=None, description="Another compression for this signal.")
     tls: Tls = Tls()
 
@@ -80,7 +80,9 @@ class Exporter(Section):
     headers_file: Path | None = Field(
         default=None, description="A file of further headers, `name: value` a line; read again when it changes."
     )
-    timeout_seconds: PositiveSeconds = Field(default=10.0, description="How long to wait for an answer.")
+    timeout_seconds: PositiveSeconds = Field(
+        default=10.0, description="How long a request may take, its whole answer included."
+    )
     compression: Compression = Field(default=Compression.NONE, description="`none` or `gzip`.")
     tls: Tls = Tls()
     traces: SignalExporter = SignalExporter()

@@ -10,12 +10,13 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
 from spanledger.exporter.headers import Headers
+from spanledger.exporter.http_answers import AnswerTooLongError, TimelyAdapter, content_of
 from spanledger.otlp.status import rejected, status_message
 
 # OTLP specification, "Failures": these may be tried again.
@@ -49,6 +50,9 @@ class HttpClient:
         # Threads of its own: a destination that does not answer must not take those of another.
         self._threads = ThreadPoolExecutor(thread_name_prefix="spanledger-http-export")
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, TimelyAdapter())
+        self._session.headers["accept-encoding"] = "identity"
         self._session.headers["content-type"] = "application/x-protobuf"
         if destination.gzip:
             self._session.headers["content-encoding"] = "gzip"
@@ -81,13 +85,15 @@ class HttpClient:
                 verify=self._verify,
                 timeout=self._destination.timeout_seconds,
                 allow_redirects=False,
+                stream=True,
             )
-        except requests.RequestException as error:
+            content = content_of(answer)
+        except (requests.RequestException, HTTPError, AnswerTooLongError) as error:
             return Deferred(f"{url}: {error}", in_doubt=not _never_connected(error))
         if answer.ok and answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            receipt = rejected(signal, answer.content)
+            receipt = rejected(signal, content)
             return Accepted(receipt.rejected, receipt.message)
-        return _failure(url, answer)
+        return _failure(url, answer, content)
 
 
 def _url(destination: Destination, signal: Signal) -> str:
@@ -95,9 +101,9 @@ def _url(destination: Destination, signal: Signal) -> str:
     return destination.endpoints.get(signal) or f"{destination.endpoint.rstrip('/')}/v1/{signal.value}"
 
 
-def _failure(url: str, answer: requests.Response) -> Outcome:
+def _failure(url: str, answer: requests.Response, content: bytes) -> Outcome:
     status = answer.status_code
-    said = status_message(answer.content) or answer.reason
+    said = status_message(content) or answer.reason
     reason = f"{url}: HTTP {status}: {said}"
     redirected = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
     # A proxy answers 502 and 504 for a server that may have taken it; another fault of a server tells nothing either.
@@ -107,7 +113,7 @@ def _failure(url: str, answer: requests.Response) -> Outcome:
     return Refused(reason, in_doubt)
 
 
-def _never_connected(error: requests.RequestException) -> bool:
+def _never_connected(error: Exception) -> bool:
     """Whether a request failed before a byte of it was sent."""
     if isinstance(error, requests.ConnectTimeout):
         return True
