@@ -16,14 +16,15 @@ from spanledger.cli.options import ConfigOption, ExitCode, JsonOption, LedgerOpt
 from spanledger.cli.tables import titled_table
 from spanledger.config.sections import Settings
 from spanledger.config.settings import load_settings
-from spanledger.service.doctor import Finding, Level, examine
+from spanledger.service.doctor import examine
+from spanledger.service.findings import Finding, Level
 
 _COLOURS = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
 
 
 @exits_on_bad_input
 def doctor(config: ConfigOption = None, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
-    """Look for what is wrong: ports, prices, destinations, disk, ledger, clients, clock, what has no price or owner.
+    """Look for what is wrong: ports, certificates, secrets, prices, destinations, disk, ledger, clients, clock, gaps.
 
     Sends an empty request to each destination. May run beside the service. Exit code 1 when there is a problem.
     """

@@ -131,7 +131,7 @@ class ServerTls:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         cert, key, ca = (self._files.get(name) for name in ("cert_file", "key_file", "client_ca_file"))
         try:
-            context.load_cert_chain(str(cert), str(key))
+            context.load_cert_chain(str(cert), str(key), lambda: "")  # else OpenSSL asks the terminal for a passphrase
         except (ssl.SSLError, OSError):
             raise ConfigError(
                 [f"receiver.tls: {cert} and {key} are not a certificate (PEM) and its unencrypted key"]

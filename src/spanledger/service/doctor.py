@@ -6,8 +6,6 @@ import shutil
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from spanledger.config.sections import Settings
@@ -23,6 +21,8 @@ from spanledger.ledger.inspection import ClientsSeen, Inspection
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.assembly import load_prices
 from spanledger.service.destinations import NamedClient, clients_for
+from spanledger.service.files_examined import examine_files
+from spanledger.service.findings import Finding, Level
 
 _HOUR_NANO = 3_600 * NANO_PER_SECOND
 _SET_ASIDE = "restart the service: it sets a damaged file aside"
@@ -41,27 +41,10 @@ _NO_SPANS = (
 )
 
 
-class Level(StrEnum):
-    """How bad a finding is: `problem` makes the command end with 1."""
-
-    OK = "ok"
-    NOTE = "note"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at, what was found, and what to do; `advice` is empty when there is nothing to do."""
-
-    subject: str
-    level: Level
-    what: str
-    advice: str = ""
-
-
 async def examine(settings: Settings, now_unix_nano: int) -> AsyncIterator[Finding]:
     """Look at everything that settings name, in the order in which a person would."""
-    for finding in (*_ports(settings), *_prices(settings, now_unix_nano)):
+    files = examine_files(settings, now_unix_nano)
+    for finding in (*_ports(settings), *files, *_prices(settings, now_unix_nano)):
         yield finding
     async for finding in _destinations(settings):
         yield finding

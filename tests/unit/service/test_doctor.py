@@ -15,7 +15,8 @@ from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND
 from spanledger.core.usage import Signal
 from spanledger.ledger.database import Database
 from spanledger.ledger.ledger import Ledger
-from spanledger.service.doctor import Finding, Level, examine
+from spanledger.service.doctor import examine
+from spanledger.service.findings import Finding, Level
 from spanledger.service.sink import OtlpSink
 from support.replaying import feed, open_parts, read_folder, replay_folders
 from support.truth import CAPTURES
