@@ -7,7 +7,7 @@ PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(H
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector prometheus test-prometheus e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fleet fuzz ci pictures bench-panels clean
+.PHONY: help setup demo test collector test-collector prometheus test-prometheus e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fleet fuzz ci check-boards pictures bench-panels clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -87,6 +87,9 @@ dashboards: setup ## Build dashboards/*.json from the code
 
 dashboards-check: setup ## Check that dashboards/*.json are what the code says
 	@$(BIN)/spanledger dashboards check dashboards
+
+check-boards: setup ## Ask every query of the boards, for every choice: make check-boards DASH_CHECK=path/to/dash_check.py
+	@PROMETHEUS="$(PROMETHEUS)" $(BIN)/python tools/check_boards.py --dash-check "$(DASH_CHECK)"
 
 pictures: setup ## Draw the boards into docs/pictures: make pictures DASHRENDER=folder DASH_CHECK=path/to/dash_check.py
 	@PROMETHEUS="$(PROMETHEUS)" $(BIN)/python tools/draw_boards.py --dash-check "$(DASH_CHECK)" --dashrender "$(DASHRENDER)"

@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from support.backends import PROMETHEUS, Prometheus
-from support.backfilled import KEPT, Past, book_the_past
+from support.backends import PROMETHEUS
+from support.backfilled import Past, looked_at
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
@@ -70,13 +70,8 @@ def _python(*command: str) -> int:
 
 async def run(arguments: argparse.Namespace, folder: Path) -> int:
     """Fill, ask and draw; an exit code."""
-    prometheus = Prometheus(folder / "prometheus", flags=KEPT)
-    await prometheus.start()
-    try:
-        past = await asyncio.to_thread(book_the_past, folder, prometheus, developers=DEVELOPERS)
+    async with looked_at(folder, developers=DEVELOPERS) as past:
         return await asyncio.to_thread(draw, past, arguments.dash_check, arguments.dashrender)
-    finally:
-        await prometheus.stop()
 
 
 def main() -> None:

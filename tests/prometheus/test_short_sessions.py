@@ -1,16 +1,20 @@
-"""A hundred sessions of one or two exports each: what other dashboards show as $50 is $125 here."""
+"""A hundred sessions of one or two exports each: what other dashboards show as $50 is $125 here, by whatever names."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from spanledger.config.sections import Settings
+from spanledger.dashboards.boards import build
+from spanledger.dashboards.settings import BACKENDS, BoardSettings, Naming
 from support.backends import Prometheus
 from support.backfilled import KEPT, Exporting, Past
-from support.boards import read_boards, shown
+from support.boards import Board, money, read_boards, shown
 from support.booking import open_books
 from support.history import MINUTE, SECOND
 from support.telling import NOW, Client, Usage
@@ -19,34 +23,67 @@ pytestmark = pytest.mark.prometheus
 
 MODEL = "claude-opus-5-5"  # 4 USD per million tokens of input: 250,000 are 1 USD
 SESSIONS = 100
+NAMED = {
+    Naming.UNDERSCORES: "{}",
+    Naming.SUFFIXES: "otlp: {translation_strategy: NoUTF8EscapingWithSuffixes}",
+    Naming.VERBATIM: "otlp: {translation_strategy: NoTranslation}",
+}
+"""How Prometheus is told to name what comes."""
+
+
+def book_sessions(folder: Path, prometheus: Prometheus) -> Past:
+    """Each costs 1 USD in its first export, and every second one 0.50 USD in another: 100 x 1 + 50 x 0.50 = 125."""
+    start = NOW // MINUTE * MINUTE - 200 * MINUTE
+    with open_books(folder / "ledger.db") as books:
+        exporting = Exporting(books.parts, Settings(), folder / "ledger.db", prometheus)
+        exporting.export(start)
+        for number in range(SESSIONS):
+            at, client = start + (number + 1) * MINUTE, Client(session=f"session-{number}", user="dev")
+            books.take(client.log(f"req_{number}", MODEL, Usage(input=250_000), at=at - SECOND), at=at)
+            exporting.export(at)
+            if number % 2:
+                again = client.log(f"req_{number}b", MODEL, Usage(input=125_000), at=at + SECOND)
+                books.take(again, at=at + 2 * SECOND)
+        books.rest()
+        end = start + (SESSIONS + 5) * MINUTE
+        exporting.export(end - MINUTE)
+        exporting.export(end)
+    return Past(folder / "ledger.db", prometheus, start // SECOND, end // SECOND)
+
+
+async def panels(folder: Path, config: str, boards: Sequence[Board]) -> dict[tuple[str, ...], float]:
+    """What money panels say of the sessions in a Prometheus; the overview's total among it."""
+    prometheus = Prometheus(folder / "prometheus", config=config, flags=KEPT)
+    await prometheus.start()
+    try:
+        past = await asyncio.to_thread(book_sessions, folder, prometheus)
+        (overview,) = (board for board in boards if board.content["uid"] == "spanledger-overview")
+        found = {("total",): await asyncio.to_thread(shown, past, overview, "Spent")}
+        for board in boards:
+            found |= await asyncio.to_thread(money, past, board)
+    finally:
+        await prometheus.stop()
+    return found
+
+
+def built(settings: BoardSettings) -> list[Board]:
+    return [Board(json.loads(text)) for text in build(settings).values()]
 
 
 def test_a_hundred_short_sessions_are_125_dollars_on_the_board(tmp_path: Path) -> None:
-    """Each costs 1 USD in its first export, and every second one 0.50 USD in another: 100 x 1 + 50 x 0.50 = 125."""
+    found = asyncio.run(panels(tmp_path, NAMED[Naming.UNDERSCORES], read_boards()))
+    assert found[("total",)] == pytest.approx(125, abs=0.000001)
 
-    async def run() -> None:
-        prometheus = Prometheus(tmp_path / "prometheus", flags=KEPT)
-        await prometheus.start()
-        try:
-            start = NOW // MINUTE * MINUTE - 200 * MINUTE
-            with open_books(tmp_path / "ledger.db") as books:
-                exporting = Exporting(books.parts, Settings(), tmp_path / "ledger.db", prometheus)
-                exporting.export(start)
-                for number in range(SESSIONS):
-                    at, client = start + (number + 1) * MINUTE, Client(session=f"session-{number}", user="dev")
-                    books.take(client.log(f"req_{number}", MODEL, Usage(input=250_000), at=at - SECOND), at=at)
-                    exporting.export(at)
-                    if number % 2:
-                        again = client.log(f"req_{number}b", MODEL, Usage(input=125_000), at=at + SECOND)
-                        books.take(again, at=at + 2 * SECOND)
-                books.rest()
-                end = start + (SESSIONS + 5) * MINUTE
-                exporting.export(end - MINUTE)
-                exporting.export(end)
-            past = Past(tmp_path / "ledger.db", prometheus, start // SECOND, end // SECOND)
-            (overview,) = (board for board in read_boards() if board.content["uid"] == "spanledger-overview")
-            assert await asyncio.to_thread(shown, past, overview, "Spent") == pytest.approx(125, abs=0.000001)
-        finally:
-            await prometheus.stop()
 
-    asyncio.run(run())
+@pytest.mark.parametrize("naming", [Naming.SUFFIXES, Naming.VERBATIM])
+def test_boards_of_other_names_say_the_same(naming: Naming, tmp_path: Path) -> None:
+    committed = asyncio.run(panels(tmp_path / "committed", NAMED[Naming.UNDERSCORES], read_boards()))
+    named = asyncio.run(panels(tmp_path / "named", NAMED[naming], built(BoardSettings(naming=naming))))
+    assert named[("total",)] == pytest.approx(125, abs=0.000001)
+    assert named == pytest.approx(committed, abs=0.000001)
+
+
+def test_boards_without_anchored_say_nearly_the_same(tmp_path: Path) -> None:
+    """Extrapolated to the ends of the range: here by less than a minute of a hundred."""
+    found = asyncio.run(panels(tmp_path, NAMED[Naming.UNDERSCORES], built(BACKENDS["mimir"])))
+    assert found[("total",)] == pytest.approx(125, rel=0.01)

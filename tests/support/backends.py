@@ -45,6 +45,11 @@ class Prometheus:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def otlp_url(self) -> str:
+        """Where it takes OTLP."""
+        return f"{self.url}/api/v1/otlp"
+
     async def start(self) -> None:
         """Start it and wait until it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)

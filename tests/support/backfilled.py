@@ -3,13 +3,16 @@
 Prometheus takes no sample from the future, so the month is one that is over. It ends on its last Friday, in the busiest
 hour. Exports come every two hours, and every minute of the last two: sums over ranges are the same from either. To be
 looked at it is `detailed`: exports come every hour, so that bars of an hour have their ends, and every minute of the
-last six; payloads are forwarded, to nobody. Prometheus keeps all of it in memory: writing blocks of two hours would
-take longer than anything else.
+last six; payloads are forwarded, to nobody; the price list was checked in the month.
+Prometheus keeps all of it in memory: writing blocks of two hours would take longer than anything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from itertools import dropwhile, takewhile
@@ -41,6 +44,8 @@ BEGIN = midnight_unix_nano(FIRST, UTC) + 12 * HOUR
 """Nothing comes before: a morning in Tokyo would be of the month before by the time of its calls."""
 DESTINATION = "default"
 END = midnight_unix_nano(date(2026, 10, 30), UTC) + 16 * HOUR
+BUNDLED = Path(__file__).parents[2] / "src" / "spanledger" / "data" / "prices" / "anthropic.yaml"
+CHECKED = date(2026, 10, 19)
 DENSE = MINUTE
 COMMIT_SECONDS = 0.004  # nobody waits for a disk in the past
 BATCH_BYTES = 1 << 20
@@ -100,7 +105,7 @@ class Exporting:
         self.watch.refresh(now_unix_nano, tell=False)
         body = self.series.begin(DESTINATION, now_unix_nano) + dated(self.telemetry.body(), now_unix_nano)
         answer = self.session.post(
-            f"{self.prometheus.url}/api/v1/otlp/v1/metrics",
+            f"{self.prometheus.otlp_url}/v1/metrics",
             data=body,
             headers={"content-type": "application/x-protobuf"},
             timeout=60,
@@ -153,11 +158,22 @@ class Busy(History):
         return dropwhile(lambda sent: sent.at_unix_nano < BEGIN, until_end)
 
 
+@asynccontextmanager
+async def looked_at(folder: Path, *, developers: int) -> AsyncIterator[Past]:
+    """A detailed past in a Prometheus that runs; filling takes minutes."""
+    prometheus = Prometheus(folder / "prometheus", flags=KEPT)
+    await prometheus.start()
+    try:
+        yield await asyncio.to_thread(book_the_past, folder, prometheus, developers=developers, detailed=True)
+    finally:
+        await prometheus.stop()
+
+
 def book_the_past(folder: Path, prometheus: Prometheus, *, developers: int, detailed: bool = False) -> Past:
     """Book and export a month into a Prometheus that runs."""
     sparse, dense_from = (HOUR, END - 6 * HOUR) if detailed else (2 * HOUR, END - 2 * HOUR)
     file = folder / "spanledger.yaml"
-    file.write_text(BUDGETS)
+    file.write_text(BUDGETS + (_prices_of_the_month(folder) if detailed else ""))
     settings, path = load_settings(file, {}, {}), folder / "ledger.db"
     parts = open_parts(path, settings=settings, forward=detailed)
     history = Busy(developers=developers, first=FIRST)
@@ -179,6 +195,13 @@ def book_the_past(folder: Path, prometheus: Prometheus, *, developers: int, deta
         exporting.export(last)
     parts.ledger.close()
     return Past(path, prometheus, start // SECOND, last // SECOND)
+
+
+def _prices_of_the_month(folder: Path) -> str:
+    """Settings with the bundled list, as if it had been checked in the month: later, its age would be below 0."""
+    listed = folder / "prices.yaml"
+    listed.write_text(re.sub(r"(?m)^checked: .*", f'checked: "{CHECKED}"', BUNDLED.read_text()))
+    return f"prices: {{files: [{listed}]}}\n"
 
 
 def dated(body: bytes, now_unix_nano: int) -> bytes:

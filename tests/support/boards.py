@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from spanledger.dashboards.panels import USD, USD_TO_THE_CENT
 from support.backfilled import Past
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
@@ -21,6 +22,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _ALL = "$__all"
 _POINTS = 200
 EXPORT_SECONDS = 60
+MONEY = {USD.name, USD_TO_THE_CENT.name}
+"""Units of money panels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,28 @@ def _time(text: str, now_unix: int) -> int:
             return int(now.replace(day=1, hour=0, minute=0, second=0).timestamp())
         case _:
             raise AssertionError(f"a range that this cannot read: {text}")
+
+
+def money(past: Past, board: Board) -> dict[tuple[str, ...], float]:
+    """What each query of each money panel says of a whole past, for every value of every variable.
+
+    By board, panel, place of the query in the board, choices and labels. Asked at its end with the whole of it as one
+    bar: borders of steps would fall between the exports of one service and not of another.
+    """
+    seconds = past.end_unix - past.start_unix
+    return {
+        (board.name, target.panel, str(place), *_pairs(opened.variables), *_pairs(labels)): value
+        for opened in views(past, board, each=True)
+        for place, target in enumerate(board.targets())
+        if target.unit in MONEY
+        for labels, value in past.query(
+            replace(opened, start_unix=past.start_unix, end_unix=past.end_unix).written(target.expression, seconds)
+        )
+    }
+
+
+def _pairs(several: Mapping[str, str]) -> list[str]:
+    return sorted("=".join(pair) for pair in several.items())
 
 
 def shown(past: Past, board: Board, panel: str) -> float:
