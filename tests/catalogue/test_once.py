@@ -38,6 +38,14 @@ def test_k31_usage_that_grows_counts_once_and_in_full(tmp_path: Path) -> None:
             assert books.cost_usd == COST_USD
 
 
+@pytest.mark.parametrize("request_id", ["req_1\0", "req_\0one", "\0"])
+def test_a_request_id_with_a_nul_is_one_call_however_often_it_comes(request_id: str, tmp_path: Path) -> None:
+    client = Client()
+    with open_books(tmp_path / "ledger.db") as books:
+        books.take(*[client.log(request_id, MODEL, USAGE)] * 3, client.log("req_1", MODEL, USAGE)).rest()
+        assert (len(books.calls), books.duplicates) == (2, 2)
+
+
 def test_k32_nineteen_lines_of_one_reply(tmp_path: Path) -> None:
     """ccusage/ccusage#1728: a line for each block of content, all with the reply's usage. Wrong: 6.5 times."""
     client = Client()

@@ -1,7 +1,8 @@
 """Whatever bytes arrive, the result is a batch or a permanent error, never anything else.
 
-Mutations of real captures, whole and in pieces, protobuf and JSON, through limits, tenants, decoding, metering and
-enrichment. More examples: HYPOTHESIS_PROFILE=nightly. Guided by coverage: `make fuzz`.
+Mutations of real captures, whole and in pieces, protobuf and JSON, through limits, tenants, decoding, metering, the
+ledger, its postings and series, enrichment and the metrics that leave. More examples: HYPOTHESIS_PROFILE=nightly.
+Guided by coverage: `make fuzz`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that happens to the bytes of a request before the ledger, and what must come of it whatever they are."""
+"""Everything that happens to the bytes of a request, and what must come of it whatever they are."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from spanledger.core.usage import Signal
 from spanledger.otlp.enrich import enrich
 from spanledger.otlp.shapes import SHAPES, _with_bytes_for_texts
 from spanledger.service.pipeline import Prepared, prepare
+from support.fuzzed import FuzzedLedger
 from support.serving import REQUESTS
 
 TENANT = Tenant("fuzz", (("team.id", "known"), ("user.email", "known@example.test")))
+LEDGER = FuzzedLedger()
 METER = Meter(DEFAULT_RESOURCE_LABELS)
 
 
 def read(signal: Signal, encoding: Encoding, body: bytes, *, tenant: Tenant | None = None) -> Prepared | PermanentError:
     """Read a body as the service does: a batch, or a permanent error. Anything else that is raised is a finding.
 
-    A batch can be enriched, is read the same again, and its payload is one that any OTLP receiver can read that does
-    not ask whether texts are UTF-8.
+    A batch can be enriched, is read the same again, and is booked once (`support.fuzzed`); what leaves can be read by
+    any OTLP receiver that does not ask whether texts are UTF-8.
     """
     try:
         prepared = prepare(Delivery(signal, encoding, body, tenant), METER)
@@ -35,6 +37,8 @@ def read(signal: Signal, encoding: Encoding, body: bytes, *, tenant: Tenant | No
     again = prepare(Delivery(signal, Encoding.PROTOBUF, prepared.body, tenant), METER)
     assert (again.body, again.usage, again.points) == (prepared.body, prepared.usage, prepared.points)
     _require_sound(signal, _enriched(prepared))
+    for payload in LEDGER.take(prepared, tenant):
+        _require_sound(signal, payload.body)
     return prepared
 
 

@@ -202,7 +202,7 @@ def _scalar(value: bytes) -> Scalar | None:
         return None
     kind, size = value[0], len(value)
     if kind == _STRING and size > 1 and value[1] == size - 2 and size - 2 < _VARINT_CONTINUES:
-        return value[2:].decode()
+        return _text(value[2:].decode())
     if kind == _INT and size > 1 and value[-1] < _VARINT_CONTINUES and all(b >= _VARINT_CONTINUES for b in value[1:-1]):
         return _signed_varint(value[1:])
     if kind == _DOUBLE and size == _DOUBLE_SIZE:
@@ -210,6 +210,11 @@ def _scalar(value: bytes) -> Scalar | None:
     if kind == _BOOL and size == 2:
         return value[1] != 0
     return _any_value(AnyValue.FromString(value))
+
+
+def _text(text: str) -> str:
+    """A text as the ledger can look it up: SQLite's JSON ends a text at NUL, and two names would be one."""
+    return text.replace("\0", "\ufffd")
 
 
 def _signed_varint(encoded: bytes) -> int:
@@ -223,7 +228,7 @@ def _signed_varint(encoded: bytes) -> int:
 def _any_value(value: AnyValue) -> Scalar | None:
     match value.WhichOneof("value"):
         case "string_value":
-            return value.string_value
+            return _text(value.string_value)
         case "bool_value":
             return value.bool_value
         case "int_value":

@@ -78,6 +78,8 @@ def test_every_kind_of_value_is_read_or_left_out() -> None:
     attributes = request.resource_spans[0].scope_spans[0].spans[0].attributes
     values = {
         "text": AnyValue(string_value="ü"),
+        "nul": AnyValue(string_value="a\0b"),
+        "long nul": AnyValue(string_value="\0" * 200),
         "yes": AnyValue(bool_value=True),
         "no": AnyValue(bool_value=False),
         "large": AnyValue(int_value=2**63 - 1),
@@ -91,6 +93,8 @@ def test_every_kind_of_value_is_read_or_left_out() -> None:
     (span,) = decode(Signal.TRACES, request.SerializeToString()).spans
     assert span.attributes == {
         "text": "ü",
+        "nul": "a\ufffdb",
+        "long nul": "\ufffd" * 200,
         "yes": True,
         "no": False,
         "large": 2**63 - 1,
