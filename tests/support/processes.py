@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,14 +57,19 @@ def service_environment() -> dict[str, str]:
 
 
 async def start_serve(
-    ledger_path: Path, *arguments: str, environ: Mapping[str, str] | None = None, kill_at: str | None = None
+    ledger_path: Path,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    kill_at: str | None = None,
+    prefix: Sequence[str] = (),
 ) -> Serving:
     """Start `spanledger serve` on free ports, with no join window and a short metric interval.
 
-    With `kill_at` it kills itself there; see `support.killed`.
+    With `kill_at` it kills itself there; see `support.killed`. `prefix` is a command that runs it in its own place.
     """
     command = (COMMAND,) if kill_at is None else (sys.executable, "-m", "support.killed", kill_at)
     process = await asyncio.create_subprocess_exec(
+        *prefix,
         *command,
         "serve",
         *("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ledger", str(ledger_path), *arguments),
