@@ -3,11 +3,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PROMETHEUS ?= $(wildcard $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spanledger-tools)/bin/prometheus)
+TOOLS := $(or $(SPANLEDGER_TOOLS_DIR),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spanledger-tools)
+PROMETHEUS ?= $(wildcard $(TOOLS)/bin/prometheus)
+VICTORIAMETRICS ?= $(wildcard $(TOOLS)/bin/victoria-metrics)
 STAMP := $(VENV)/.setup-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test collector test-collector prometheus test-prometheus e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fleet fuzz ci check-boards pictures bench-panels clean
+.PHONY: help setup demo test collector test-collector prometheus test-prometheus victoriametrics e2e-client compatibility lint format types imports size docs docs-check dashboards dashboards-check golden bench bench-rating bench-settling crash soak fleet fuzz ci check-boards pictures bench-panels clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -42,7 +44,11 @@ test-prometheus: setup ## Run the tests with a real Prometheus and promtool, bui
 	@bin="$$(nice tools/build_prometheus.sh)"; status=$$?; \
 	if [ $$status -eq 3 ]; then echo "SKIPPED: the tests with a real Prometheus"; exit 0; fi; \
 	[ $$status -eq 0 ] || exit $$status; \
-	PROMETHEUS="$$bin/prometheus" PROMTOOL="$$bin/promtool" $(BIN)/python -m pytest -q -m prometheus tests/prometheus
+	PROMETHEUS="$$bin/prometheus" PROMTOOL="$$bin/promtool" VICTORIAMETRICS="$(VICTORIAMETRICS)" \
+	$(BIN)/python -m pytest -q -m prometheus tests/prometheus
+
+victoriametrics: ## Build VictoriaMetrics, which test-prometheus tries too where it is there (minutes, once, outside the tree)
+	@GOBIN="$(TOOLS)/bin" go install github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics@v1.146.0
 
 LAB ?= $(firstword $(dir $(wildcard ../*/lab/labrun.py)))
 CLIENT_VERSION ?= 2.1.330

@@ -12,7 +12,7 @@ import pytest
 from spanledger.config.sections import Settings
 from spanledger.dashboards.boards import build
 from spanledger.dashboards.settings import BACKENDS, BoardSettings, Naming
-from support.backends import Prometheus
+from support.backends import VICTORIAMETRICS, Prometheus, VictoriaMetrics
 from support.backfilled import KEPT, Exporting, Past
 from support.boards import Board, money, read_boards, shown
 from support.booking import open_books
@@ -48,15 +48,15 @@ def book_sessions(folder: Path, prometheus: Prometheus) -> Past:
         end = start + (SESSIONS + 5) * MINUTE
         exporting.export(end - MINUTE)
         exporting.export(end)
+    prometheus.settle()
     return Past(folder / "ledger.db", prometheus, start // SECOND, end // SECOND)
 
 
-async def panels(folder: Path, config: str, boards: Sequence[Board]) -> dict[tuple[str, ...], float]:
-    """What money panels say of the sessions in a Prometheus; the overview's total among it."""
-    prometheus = Prometheus(folder / "prometheus", config=config, flags=KEPT)
+async def panels(prometheus: Prometheus, boards: Sequence[Board]) -> dict[tuple[str, ...], float]:
+    """What money panels say of the sessions in a backend; the overview's total among it."""
     await prometheus.start()
     try:
-        past = await asyncio.to_thread(book_sessions, folder, prometheus)
+        past = await asyncio.to_thread(book_sessions, prometheus.folder, prometheus)
         (overview,) = (board for board in boards if board.content["uid"] == "spanledger-overview")
         found = {("total",): await asyncio.to_thread(shown, past, overview, "Spent")}
         for board in boards:
@@ -66,24 +66,40 @@ async def panels(folder: Path, config: str, boards: Sequence[Board]) -> dict[tup
     return found
 
 
+def named(folder: Path, naming: Naming) -> Prometheus:
+    return Prometheus(folder, config=NAMED[naming], flags=KEPT)
+
+
 def built(settings: BoardSettings) -> list[Board]:
     return [Board(json.loads(text)) for text in build(settings).values()]
 
 
 def test_a_hundred_short_sessions_are_125_dollars_on_the_board(tmp_path: Path) -> None:
-    found = asyncio.run(panels(tmp_path, NAMED[Naming.UNDERSCORES], read_boards()))
+    found = asyncio.run(panels(named(tmp_path, Naming.UNDERSCORES), read_boards()))
     assert found[("total",)] == pytest.approx(125, abs=0.000001)
 
 
 @pytest.mark.parametrize("naming", [Naming.SUFFIXES, Naming.VERBATIM])
 def test_boards_of_other_names_say_the_same(naming: Naming, tmp_path: Path) -> None:
-    committed = asyncio.run(panels(tmp_path / "committed", NAMED[Naming.UNDERSCORES], read_boards()))
-    named = asyncio.run(panels(tmp_path / "named", NAMED[naming], built(BoardSettings(naming=naming))))
-    assert named[("total",)] == pytest.approx(125, abs=0.000001)
-    assert named == pytest.approx(committed, abs=0.000001)
+    committed = asyncio.run(panels(named(tmp_path / "committed", Naming.UNDERSCORES), read_boards()))
+    found = asyncio.run(panels(named(tmp_path / "named", naming), built(BoardSettings(naming=naming))))
+    assert found[("total",)] == pytest.approx(125, abs=0.000001)
+    assert found == pytest.approx(committed, abs=0.000001)
+
+
+@pytest.mark.skipif(not VICTORIAMETRICS, reason="no VictoriaMetrics: `make victoriametrics` builds it")
+@pytest.mark.parametrize(
+    ("backend", "flags"), [("victoriametrics", ()), ("mimir", ("-opentelemetry.usePrometheusNaming",))]
+)
+def test_boards_for_victoriametrics_say_the_same_there(backend: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    committed = asyncio.run(panels(named(tmp_path / "committed", Naming.UNDERSCORES), read_boards()))
+    victoriametrics = VictoriaMetrics(tmp_path / "victoriametrics", flags=flags)
+    found = asyncio.run(panels(victoriametrics, built(BACKENDS[backend])))
+    assert found[("total",)] == pytest.approx(125, abs=0.000001)
+    assert found == pytest.approx(committed, abs=0.000001)
 
 
 def test_boards_without_anchored_say_nearly_the_same(tmp_path: Path) -> None:
     """Extrapolated to the ends of the range: here by less than a minute of a hundred."""
-    found = asyncio.run(panels(tmp_path, NAMED[Naming.UNDERSCORES], built(BACKENDS["mimir"])))
+    found = asyncio.run(panels(named(tmp_path, Naming.UNDERSCORES), built(BACKENDS["mimir"])))
     assert found[("total",)] == pytest.approx(125, rel=0.01)

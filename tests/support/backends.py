@@ -16,6 +16,8 @@ from support.collectors import free_port, until
 
 PROMETHEUS = os.environ.get("PROMETHEUS", "")
 """Path of Prometheus, as `make test-collector` gives it when there is one."""
+VICTORIAMETRICS = os.environ.get("VICTORIAMETRICS", "")
+"""Path of VictoriaMetrics, as `make test-prometheus` gives it when there is one."""
 _READY_SECONDS = 60
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -55,16 +57,13 @@ class Prometheus:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "prometheus.yml"
         config.write_text(self.config)
-        with (self.folder / "log.txt").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                PROMETHEUS,
-                *(f"--config.file={config}", f"--storage.tsdb.path={self.folder / 'data'}"),
-                *(f"--web.listen-address=127.0.0.1:{self.port}", "--web.enable-otlp-receiver"),
-                "--enable-feature=otlp-deltatocumulative",
-                *self.flags,
-                stdout=log,
-                stderr=log,
-            )
+        await self._run(
+            PROMETHEUS,
+            *(f"--config.file={config}", f"--storage.tsdb.path={self.folder / 'data'}"),
+            *(f"--web.listen-address=127.0.0.1:{self.port}", "--web.enable-otlp-receiver"),
+            "--enable-feature=otlp-deltatocumulative",
+            *self.flags,
+        )
         await until(self._is_ready, _READY_SECONDS, "Prometheus is ready")
 
     async def stop(self) -> None:
@@ -72,6 +71,10 @@ class Prometheus:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         await self.process.wait()
+
+    async def _run(self, *command: str) -> None:
+        with (self.folder / "log.txt").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
 
     def samples(self, instance: str) -> list[Sample]:
         """Last value of every series of ours from an instance."""
@@ -83,11 +86,38 @@ class Prometheus:
             for one in answer.json()["data"]["result"]
         ]
 
+    def settle(self) -> None:
+        """Have queries find what was taken; here they do at once."""
+
     def _is_ready(self) -> bool:
         try:
             return requests.get(f"{self.url}/-/ready", timeout=5).ok
         except requests.ConnectionError:
             return False
+
+
+class VictoriaMetrics(Prometheus):
+    """A VictoriaMetrics that takes OTLP and keeps the past; it answers as Prometheus does."""
+
+    @property
+    def otlp_url(self) -> str:
+        """Where it takes OTLP."""
+        return f"{self.url}/opentelemetry"
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        await self._run(
+            VICTORIAMETRICS,
+            *(f"-storageDataPath={self.folder / 'data'}", f"-httpListenAddr=127.0.0.1:{self.port}"),
+            *("-retentionPeriod=50y", "-search.disableCache", "-search.latencyOffset=0s"),
+            *self.flags,
+        )
+        await until(self._is_ready, _READY_SECONDS, "VictoriaMetrics is ready")
+
+    def settle(self) -> None:
+        """Have queries find what was taken."""
+        requests.get(f"{self.url}/internal/force_flush", timeout=10).raise_for_status()
 
 
 def scraped(address: str, instance: str | None = None) -> list[Sample]:

@@ -176,6 +176,8 @@ def money(past: Past, board: Board) -> dict[tuple[str, ...], float]:
     By board, panel, place of the query in the board, choices and labels. Asked at its end with the whole of it as one
     bar: borders of steps would fall between the exports of one service and not of another.
     """
+    if not any(target.unit in MONEY for target in board.targets()):
+        return {}
     seconds = past.end_unix - past.start_unix
     return {
         (board.name, target.panel, str(place), *_pairs(opened.variables), *_pairs(labels)): value
