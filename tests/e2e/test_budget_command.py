@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import re
+import signal
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from typer.testing import CliRunner
 
 from spanledger.cli.main import app
+from spanledger.config.sections import Settings
 from spanledger.core.usage import Signal
 from spanledger.service.sink import OtlpSink
 from support.booking import open_books
+from support.processes import start_serve
 from support.serving import Transport, running, send
 from support.telling import Client, Usage
 
@@ -125,7 +129,7 @@ def gauges(sink: OtlpSink, name: str) -> list[dict[str, object]]:
 
 def test_the_service_tells_of_a_level_in_log_and_metrics(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, logger="spanledger")
-    limits = {"core": {"scope": "team", "owner": "core", "period": "month", "limit_usd": 4}}
+    limits = {"core": {"scope": "team", "owner": "core", "period": "month", "limit_usd": "3.75"}}
     client, now = Client(resource={"team.id": "core"}), time.time_ns()
 
     async def serve() -> list[OtlpSink]:
@@ -142,7 +146,7 @@ def test_the_service_tells_of_a_level_in_log_and_metrics(tmp_path: Path, caplog:
         return [service.sink]
 
     (sink,) = asyncio.run(serve())
-    for name, value in (("limit", 4.0), ("spent", 3.0), ("forecast", 3.0)):
+    for name, value in (("limit", 3.75), ("spent", 3.0), ("forecast", 3.0)):
         (found,) = gauges(sink, f"spanledger.budget.{name}")
         expected = {"budget": "core", "scope": "team", "owner": "core", "period": "month", "basis": "billed"}
         assert {key: found[key] for key in expected} == expected
@@ -151,4 +155,38 @@ def test_the_service_tells_of_a_level_in_log_and_metrics(tmp_path: Path, caplog:
     assert sum(one["value"] for one in month) == 3.0
     told = [record.getMessage() for record in caplog.records if "budget core" in record.getMessage()]
     assert len(told) == 1
-    assert "reached 75 %: $3.00 of $4.00 spent" in told[0]
+    assert "reached 80 %: $3.00 of $3.75 spent"  # 3.00 / 3.75 = 0.8 in told[0]
+
+
+WARNING_SECONDS_MAX = 30
+"""Half of the minute in which a warning is to show, for the backend's rules need some of it."""
+
+
+def test_a_level_shows_in_log_and_metrics_within_a_minute_with_the_default_settings(tmp_path: Path) -> None:
+    """Exports are a minute apart, and the first is a minute after the start; a level that is reached leaves at once."""
+    interval_seconds = Settings().metrics.interval_seconds
+    assert interval_seconds == 60
+
+    async def run() -> tuple[float, float, str]:
+        sink = OtlpSink()
+        await sink.start()
+        config = tmp_path / "spanledger.yaml"
+        config.write_text(f"exporter: {{endpoint: {sink.grpc_endpoint}}}\n{LIMITS}")
+        environ = {"SPANLEDGER_METRICS__INTERVAL_SECONDS": str(interval_seconds)}
+        serving = await start_serve(tmp_path / "ledger.db", "--config", str(config), environ=environ)
+        sent_at = time.time()
+        call = Client(resource={"team.id": "core"}).log("req_1", MODEL, Usage(input=400_000), at=int(sent_at) * 10**9)
+        await send(Transport.GRPC, serving.addresses, [call])
+        await sink.wait_for(lambda: bool(sink.bodies[Signal.METRICS]), WARNING_SECONDS_MAX)
+        shown_at = time.time()
+        (spent,) = (one for one in gauges(sink, "spanledger.budget.spent") if one["budget"] == "core")
+        assert spent["value"] == 2.0  # 400,000 x 5 USD per million: 80 % of 2.50 USD
+        _, err = await serving.end(signal.SIGTERM)
+        await sink.stop()
+        return sent_at, shown_at, err
+
+    sent_at, shown_at, log = asyncio.run(run())
+    assert shown_at - sent_at < WARNING_SECONDS_MAX
+    told = re.search(r"(\S+) warning budget\.reached: budget core .* reached 80 %: \$2\.00 of \$2\.50 spent", log)
+    assert told is not None, log
+    assert -1 < datetime.fromisoformat(told[1]).timestamp() - sent_at < WARNING_SECONDS_MAX

@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 
+from spanledger.config.sections import Settings
 from spanledger.core.times import NANO_PER_SECOND
 from support.backends import Prometheus
 from support.backfilled import Past
@@ -38,8 +40,9 @@ SPENT = "sum(spanledger_cost_USD_total)"
 
 @asynccontextmanager
 async def backend(folder: Path) -> AsyncIterator[Past]:
-    """A Prometheus, and the settings of a service that sends its metrics there, in `settings.yaml`."""
-    prometheus = Prometheus(folder / "prometheus")
+    """A Prometheus with our rules, and the settings of a service that sends its metrics there, in `settings.yaml`."""
+    rules = [str(RULES / name) for name in ("recording.yaml", "alerts.yaml")]
+    prometheus = Prometheus(folder / "prometheus", config=yaml.safe_dump({"rule_files": rules}))
     await prometheus.start()
     endpoint = {"endpoint": f"{prometheus.url}/api/v1/otlp", "protocol": "http/protobuf", "signals": []}
     budgets = {
@@ -122,27 +125,33 @@ def test_k46_budgets_are_finite_in_prometheus_before_the_first_traffic(tmp_path:
     assert spent == forecast == {"all": 0, "core": 0}
 
 
+def firing(past: Past) -> set[tuple[str, str]]:
+    """Alerts of budgets that fire, with their budget."""
+    answer = requests.get(f"{past.prometheus.url}/api/v1/alerts", timeout=10)
+    alerts = [one["labels"] for one in answer.json()["data"]["alerts"] if one["state"] == "firing"]
+    return {(labels["alertname"], labels["budget"]) for labels in alerts if "budget" in labels}
+
+
 def test_a_warning_shows_within_a_minute_of_the_event(tmp_path: Path) -> None:
-    """In the log, and as an alert in Prometheus once it has the next export."""
-    alerts = yaml.safe_load((RULES / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
-    (spent,) = (rule["expr"] for group in alerts for rule in group["rules"] if rule["alert"] == "SpanledgerBudgetSpent")
+    """In the log and as an alert that fires, at the intervals that service and rules have of themselves."""
 
     async def run() -> str:
         async with backend(tmp_path) as past:
-            serving = await serve(past, interval_seconds=5)
+            serving = await serve(past, Settings().metrics.interval_seconds)
             at = time.time_ns() // NANO_PER_SECOND * NANO_PER_SECOND
-            usage = Usage(input=1_250_000)  # at 4 USD a million: all of 5 USD
+            usage = Usage(input=1_000_000)  # at 4 USD a million: 80 % of 5 USD
             call = Client(resource={"team.id": "core"}).log("req_1", "claude-opus-5-5", usage, at=at)
-            await send(Transport.GRPC, serving.addresses, [call])
             async with asyncio.timeout(MINUTE_SECONDS):
-                said = await line_with(serving, "reached 100 %")
-                await until(lambda: set(now(past, spent)) == {"all"}, MINUTE_SECONDS, "the alert fires")
+                await send(Transport.GRPC, serving.addresses, [call])
+                said = await line_with(serving, "reached 80 %")
+                alert = ("SpanledgerBudgetNearlySpent", "all")
+                await until(lambda: alert in firing(past), MINUTE_SECONDS, "the alert fires")
             await serving.end(signal.SIGTERM)
             return said
 
     said = asyncio.run(run())
     assert "budget all (organization all" in said
-    assert "reached 100 %: $5.00 of $5.00 spent" in said
+    assert "reached 80 %: $4.00 of $5.00 spent" in said
 
 
 async def line_with(serving: Serving, text: str) -> str:

@@ -58,7 +58,7 @@ class Limit(Section):
 class Budgets(Section):
     """Budgets: they warn and block nothing."""
 
-    warn_at_percent: Levels = Field(default=[75, 90, 100], description="Levels of use at which to warn.")
+    warn_at_percent: Levels = Field(default=[80, 90, 100], description="Levels of use at which to warn.")
     limits: dict[str, Limit] = Field(
         default={}, description="Budgets by name: `scope`, `owner`, `period`, `limit_usd`, `basis` (docs/budgets.md)."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from spanledger.core.batch import Scalar
 from spanledger.core.deltas import Delta
@@ -56,8 +57,9 @@ def metrics_body(
 
 
 class MetricsExporter:
-    """Sends series and gauges every interval. A failed export is not repeated: the next one says what is missing.
+    """Sends series and gauges every interval, and when told to hurry.
 
+    A failed export is not repeated: the next one says what is missing.
     `begin` folds and encodes on the ledger's thread; `end` notes the outcome there.
     """
 
@@ -77,19 +79,26 @@ class MetricsExporter:
         self._client = client
         self._counters = counters
         self._interval_seconds = interval_seconds
-        self._stopping = asyncio.Event()
+        self._is_stopping = False
+        self._is_due = asyncio.Event()
 
     async def run(self) -> None:
-        """Export every interval until `stop`."""
-        while not self._stopping.is_set():
-            try:
-                await asyncio.wait_for(self._stopping.wait(), timeout=self._interval_seconds)
-            except TimeoutError:
+        """Export every interval, and at once after `hurry`, until `stop`."""
+        while not self._is_stopping:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_due.wait(), timeout=self._interval_seconds)
+            self._is_due.clear()
+            if not self._is_stopping:
                 await self.export()
+
+    def hurry(self) -> None:
+        """Export now: something is in it that nobody should wait an interval for."""
+        self._is_due.set()
 
     def stop(self) -> None:
         """End `run`."""
-        self._stopping.set()
+        self._is_stopping = True
+        self._is_due.set()
 
     async def flush(self) -> None:
         """Export twice: what the first primes, the second says."""
@@ -100,7 +109,9 @@ class MetricsExporter:
         """Export once; True when the destination took it."""
         # Effect 8: the destination has the sums. Cumulative ones lose nothing by a kill at any moment. A delta export
         # that was written down and came to no end is not sent again: what it held is counted as in doubt.
-        outcome = await self._client.export(Signal.METRICS, await self._begin())
+        body = await self._begin()
+        self._is_due.clear()  # what hurried meanwhile is in it
+        outcome = await self._client.export(Signal.METRICS, body)
         await self._end(outcome)
         if isinstance(outcome, Accepted):
             return True

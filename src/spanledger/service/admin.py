@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from spanledger.exporter.client import Accepted
 from spanledger.exporter.prometheus_text import CONTENT_TYPE, prometheus_text
 from spanledger.receiver.admin_server import Readiness
 from spanledger.service.assembly import Parts
-from spanledger.service.budget_watch import BudgetWatch
 from spanledger.service.ledger_watch import LedgerWatch
 from spanledger.service.self_telemetry import SelfTelemetry
 from spanledger.service.series_export import SeriesExport
@@ -36,7 +35,7 @@ class ServiceAdmin:
         watch: LedgerWatch,
         export: SeriesExport,
         telemetry: SelfTelemetry,
-        budgets: BudgetWatch,
+        look_at_budgets: Callable[[], Awaitable[None]],
         destinations: Sequence[str],
     ) -> None:
         """Take what is asked about. `export` makes cumulative sums: scraping knows no others."""
@@ -45,7 +44,7 @@ class ServiceAdmin:
         self._watch = watch
         self._export = export
         self._telemetry = telemetry
-        self._budgets = budgets
+        self._look_at_budgets = look_at_budgets
         self._destinations = tuple(destinations)
 
     async def readiness(self) -> Readiness:
@@ -63,7 +62,7 @@ class ServiceAdmin:
 
     async def scrape(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format; a new series says 0 to the first scrape."""
-        await asyncio.to_thread(self._budgets.keep_up, time.time_ns())
+        await self._look_at_budgets()
         body = await self._worker.run(self._body)
         return prometheus_text(body + self._telemetry.body()), CONTENT_TYPE
 

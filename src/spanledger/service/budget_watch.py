@@ -55,8 +55,8 @@ class BudgetWatch:
         self._known_from: date | None = None
         self._told: dict[tuple[str, str, date], int] = {}
 
-    def refresh(self, now_unix_nano: int, *, tell: bool = True) -> None:
-        """Take up what was posted since, and log each level that is reached anew, if it is to `tell`.
+    def refresh(self, now_unix_nano: int, *, tell: bool = True) -> bool:
+        """Take up what was posted since, and log each level that is reached anew, if it is to `tell`; whether one was.
 
         Raises:
             ConfigError, sqlite3.Error: the ledger cannot be read now.
@@ -69,19 +69,22 @@ class BudgetWatch:
                     self._catch_up(ledger, today)
             finally:
                 ledger.close()
-            if tell:
-                self._tell(today)
+            return tell and self._tell(today)
 
-    def keep_up(self, now_unix_nano: int) -> None:
-        """Refresh; while the ledger cannot be read, say so once and go by what was seen last."""
+    def keep_up(self, now_unix_nano: int) -> bool:
+        """Refresh; while the ledger cannot be read, say so once and go by what was seen last.
+
+        Returns whether a level was told.
+        """
         try:
-            self.refresh(now_unix_nano)
+            told = self.refresh(now_unix_nano)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from reading, receiving and exporting go on
             if not self._is_failing:
                 tell(Event.BUDGETS_STAND_STILL, detail=str(error))
             self._is_failing = True
-        else:
-            self._is_failing = False
+            return False
+        self._is_failing = False
+        return told
 
     def states(self, today: date) -> list[BudgetState]:
         """How every budget stands on a day, as far as the last refresh saw."""
@@ -156,18 +159,21 @@ class BudgetWatch:
             self._spending.forget(first)
             self._known_from = first
 
-    def _tell(self, today: date) -> None:
-        """Log every level that was reached since; each once in a period."""
+    def _tell(self, today: date) -> bool:
+        """Log every level that was reached since, each once in a period; whether there was one."""
         told: dict[tuple[str, str, date], int] = {}
+        is_any = False
         for state in self.states(today):
             key = (state.budget.name, state.owner, state.period.first)
             known = self._told.get(key, 0)
             level = max(known, state.level_percent or 0)
             if level > known:
                 _tell_of(state)
+                is_any = True
             if level:
                 told[key] = level
         self._told = told
+        return is_any
 
     def _nothing(self) -> Spending:
         return Spending(self.zone, {budget.scope for budget in self.budgets}, self._labels)

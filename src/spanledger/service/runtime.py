@@ -104,8 +104,8 @@ class Service:
             self.watch.failed,
         )
         self._forwarders = [self._payload_forwarder(to) for to in destinations if to.signals]
-        metrics = [self._metrics_exporter(to) for to in destinations if to.cost_metrics]
-        self._senders: tuple[Forwarder | MetricsExporter, ...] = (*self._forwarders, *metrics)
+        self._metrics_exporters = [self._metrics_exporter(to) for to in destinations if to.cost_metrics]
+        self._senders: tuple[Forwarder | MetricsExporter, ...] = (*self._forwarders, *self._metrics_exporters)
         self._destinations = tuple(destinations)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -239,8 +239,14 @@ class Service:
     async def _watch_budgets(self) -> None:
         """Look at the budgets often enough that a level is told of well within a minute."""
         while not self._stopping.is_set():
-            await asyncio.to_thread(self._budgets.keep_up, time.time_ns())
+            await self._look_at_budgets()
             await self._pause(_BUDGET_PAUSE_SECONDS)
+
+    async def _look_at_budgets(self) -> None:
+        """Take up what was spent; when a level is reached, every destination is told at once."""
+        if await asyncio.to_thread(self._budgets.keep_up, time.time_ns()):
+            for exporter in self._metrics_exporters:
+                exporter.hurry()
 
     async def _keep_days(self) -> None:
         """Roll postings up into days for reports and budgets, a slice at a time: senders wait for no more than one."""
@@ -307,12 +313,13 @@ class Service:
             Temporality.CUMULATIVE,
             self.watch.failed,
         )
-        admin = ServiceAdmin(self._parts, self._worker, self.watch, export, self._telemetry, self._budgets, names)
+        look = self._look_at_budgets
+        admin = ServiceAdmin(self._parts, self._worker, self.watch, export, self._telemetry, look, names)
         return AdminServer(admin, endpoint)
 
     def _metrics_exporter(self, to: NamedClient) -> MetricsExporter:
         async def begin() -> bytes:
-            await asyncio.to_thread(self._budgets.keep_up, time.time_ns())
+            await self._look_at_budgets()
             body = await self._worker.run(lambda: self._series_export.begin(to.name, time.time_ns()))
             return body + self._telemetry.body()
 
