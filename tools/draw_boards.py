@@ -54,7 +54,14 @@ def draw(past: Past, dash_check: Path, dashrender: Path) -> int:
         for light in ([], ["--light"]):
             shot = [str(dashrender / "shoot.py"), str(snapshot), str(PICTURES), "--width", str(WIDTH), *light]
             status = _python(*shot) or status
+    _make_small()
     return status
+
+
+def _make_small() -> None:
+    """Write the pictures with 256 colours, where `pngquant` is installed: a third of the size, nothing to be seen."""
+    if shutil.which("pngquant"):
+        _output("pngquant", "--force", "--ext", ".png", "--skip-if-larger", *map(str, PICTURES.glob("*.png")))
 
 
 def _output(*command: str) -> str:

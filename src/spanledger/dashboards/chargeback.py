@@ -64,17 +64,20 @@ def _totals(queries: Queries) -> list[Placed]:
             4,
         ),
         Placed(
-            panels.stats(
-                About(
-                    "Model calls",
-                    f"Each once; what those without a price cost is in no figure until they have one. {BY_POSTING}",
-                    "no calls in this range",
+            panels.red_above_zero(
+                panels.stats(
+                    About(
+                        "Model calls",
+                        f"Each once; what those without a price cost is in no figure until they have one. {BY_POSTING}",
+                        "no calls in this range",
+                    ),
+                    [
+                        Ask(requests, "calls"),
+                        Ask(or_zero(queries.total(Metric.UNPRICED_REQUESTS), requests), "without a price"),
+                    ],
+                    panels.WHOLE,
                 ),
-                [
-                    Ask(requests, "calls"),
-                    Ask(or_zero(queries.total(Metric.UNPRICED_REQUESTS), requests), "without a price"),
-                ],
-                panels.WHOLE,
+                "without.*",
             ),
             8,
             4,

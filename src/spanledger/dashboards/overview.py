@@ -174,7 +174,8 @@ def _calls(queries: Queries) -> Panel:
         f"Each once, and those of them without a price, of this basis; what these cost is in no figure. {BY_POSTING}",
         "no calls in this range",
     )
-    return panels.stats(about, [Ask(requests, "calls"), Ask(unpriced, "without a price, any basis")], panels.WHOLE)
+    asks = [Ask(requests, "calls"), Ask(unpriced, "without a price, any basis")]
+    return panels.red_above_zero(panels.stats(about, asks, panels.WHOLE), "without.*")
 
 
 def _by_team(queries: Queries) -> Panel:

@@ -106,13 +106,15 @@ def stats(
     unit: Unit,
     levels: Sequence[Level] = PLAIN,
     words: Mapping[str, str] | None = None,
+    *,
+    is_named: bool = False,
 ) -> stat.Panel:
-    """Large figures, of one instant; `words` stand for values."""
+    """Large figures, of one instant; `words` stand for values. Several have their names, one where it `is_named`."""
     panel = (
         stat.Panel()
         .graph_mode(options.BigValueGraphMode.NONE)
         .color_mode(options.BigValueColorMode.VALUE)
-        .text_mode(options.BigValueTextMode.AUTO)
+        .text_mode(options.BigValueTextMode.VALUE_AND_NAME if is_named else options.BigValueTextMode.AUTO)
         .orientation(options.VizOrientation.AUTO)
         .wide_layout(False)
         .text(common.VizTextDisplayOptions().title_size(_FIGURE_NAME_SIZE).value_size(_FIGURE_SIZE))
@@ -199,6 +201,28 @@ def written_as(panel: stat.Panel, pattern: str, unit: Unit) -> stat.Panel:
     """Results whose name fits are of another unit."""
     properties = [models.DynamicConfigValue("unit", unit.name), models.DynamicConfigValue("decimals", unit.decimals)]
     return panel.override_by_regexp(pattern, properties)
+
+
+def red_above_zero(panel: stat.Panel, pattern: str) -> stat.Panel:
+    """Results whose name fits are red from the first on."""
+    steps = [{"color": "text", "value": None}, {"color": "red", "value": 1}]
+    return panel.override_by_regexp(
+        pattern, [models.DynamicConfigValue("thresholds", {"mode": "absolute", "steps": steps})]
+    )
+
+
+def red_but(panel: table.Panel, column: str, good: str) -> table.Panel:
+    """Texts in a column are red, but one."""
+    colors = [
+        {"type": "regex", "options": {"pattern": f"^(?!{good}$).*", "result": {"color": "red", "index": 0}}},
+    ]
+    return panel.override_by_name(
+        column,
+        [
+            models.DynamicConfigValue("mappings", colors),
+            models.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+        ],
+    )
 
 
 def dashed(panel: timeseries.Panel, pattern: str, color: str) -> timeseries.Panel:

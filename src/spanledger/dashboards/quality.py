@@ -16,6 +16,7 @@ from spanledger.dashboards.wording import BY_POSTING
 _CHOICES = (COST_CENTER, TEAM)
 _SECONDS_A_DAY = 86_400
 _HOUR = "1h"
+_PRICED = "has a price"
 _NO_CALLS = "no calls in this range"
 _ALL = "Of all bases together: a share, nobody's bill."
 
@@ -85,6 +86,7 @@ def _shares(queries: Queries) -> list[Placed]:
                 [Ask(f"(time() - {book}) / {_SECONDS_A_DAY}", "{{price_book}}")],
                 panels.DAYS,
                 panels.rising(settings.price_list_warn_days, settings.price_list_old_days),
+                is_named=True,
             ),
             8,
             7,
@@ -99,16 +101,20 @@ def _unsure(queries: Queries) -> list[Placed]:
     columns = {"model": "Model", "provider": "Provider", "unpriced_reason": "Reason"}
     return [
         Placed(
-            panels.rows_table(
-                About(
-                    "Tokens with and without a price",
-                    "Models without a price, and why; what they cost is in no figure until they have one. Beside them "
-                    f"what all others used. {BY_POSTING}",
-                    "no tokens in this range",
+            panels.red_but(
+                panels.rows_table(
+                    About(
+                        "Tokens with and without a price",
+                        "Models without a price, and why; what they cost is in no figure until they have one. Beside "
+                        f"them what all others used. {BY_POSTING}",
+                        "no tokens in this range",
+                    ),
+                    Ask(either(f"({without} != 0)", f"({_with_price(queries)})"), "Tokens"),
+                    panels.WHOLE,
+                    columns,
                 ),
-                Ask(either(f"({without} != 0)", f"({_with_price(queries)})"), "Tokens"),
-                panels.WHOLE,
-                columns,
+                "Reason",
+                _PRICED,
             ),
             12,
             8,
@@ -134,7 +140,7 @@ def _unsure(queries: Queries) -> list[Placed]:
 def _with_price(queries: Queries) -> str:
     tokens = queries.total(Metric.TOKENS)
     unpriced = f"({queries.total(Metric.UNPRICED_TOKENS)}) or vector(0)"
-    return tagged(tagged(f"({tokens}) - ({unpriced})", "model", "all others"), "unpriced_reason", "has a price")
+    return tagged(tagged(f"({tokens}) - ({unpriced})", "model", "all others"), "unpriced_reason", _PRICED)
 
 
 def _client(queries: Queries) -> list[Placed]:

@@ -140,6 +140,32 @@ def test_a_legend_takes_no_narrow_chart_its_width(name: str) -> None:
             assert panel["options"]["legend"]["placement"] == "bottom", panel["title"]
 
 
+@pytest.mark.parametrize("name", BOARDS)
+def test_boards_are_linked_and_keep_choices_and_time(name: str) -> None:
+    (link,) = BOARDS[name]["links"]
+    assert (link["type"], link["includeVars"], link["keepTime"]) == ("dashboards", True, True)
+    assert set(link["tags"]) <= set(BOARDS[name]["tags"])
+
+
+@pytest.mark.parametrize(("name", "title"), [("overview.json", "Model calls"), ("chargeback.json", "Model calls")])
+def test_calls_without_a_price_are_red_from_the_first(name: str, title: str) -> None:
+    (panel,) = (one for one in panels(BOARDS[name]) if one["title"] == title)
+    (override,) = panel["fieldConfig"]["overrides"]
+    assert [
+        target["legendFormat"]
+        for target in panel["targets"]
+        if re.match(override["matcher"]["options"], target["legendFormat"])
+    ]
+    (property_,) = override["properties"]
+    assert property_["value"]["steps"] == [{"color": "text", "value": None}, {"color": "red", "value": 1}]
+
+
+def test_the_price_book_is_named_beside_its_age() -> None:
+    (panel,) = (one for one in panels(BOARDS["quality.json"]) if one["title"] == "Price list checked")
+    assert panel["options"]["textMode"] == "value_and_name"
+    assert panel["targets"][0]["legendFormat"] == "{{price_book}}"
+
+
 def test_backends_have_names_and_functions_of_their_own() -> None:
     plain, verbatim = build(BACKENDS["mimir"])["overview.json"], build(BACKENDS["victoriametrics"])["overview.json"]
     assert "anchored" not in plain + verbatim
