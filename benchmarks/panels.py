@@ -1,10 +1,11 @@
 """How long each panel of the boards takes on a month of 500 developers, in a real Prometheus.
 
 A day of a seeded history goes through the real component and its exports into Prometheus (tests/support/backfilled.py):
-that tells which series 500 developers make. They are written to another one with thirty days of samples, one a minute
-(growth.py). Then each query of each panel is asked as Grafana asks it, over the thirty days, and the median of several
-is taken. The queries of a panel are counted one after the other, though Grafana asks them at once. `dash_check.py`
-fills in what Grafana fills in; name it.
+that tells which series 500 developers make, and what the recording rules of the boards make of them. They are written
+to another one with thirty days of samples (growth.py), one a minute, of recorded ones as often as their rules are.
+Then each query of each panel is asked as Grafana asks it, over the thirty days, and the median of several is taken. The
+queries of a panel are counted one after the other, though Grafana asks them at once. `dash_check.py` fills in what
+Grafana fills in; name it.
 
     PROMETHEUS=path make bench-panels DASH_CHECK=path/to/dash_check.py
 
@@ -39,19 +40,21 @@ from spanledger.core.times import NANO_PER_SECOND
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from growth import HOUR_SECONDS, Grown, write
+from growth import HOUR_SECONDS, Grown, fill
 
 from support.backends import PROMETHEUS, Prometheus
 from support.backfilled import KEPT, Exporting
 from support.history import HOUR, UTC, History, play
+from support.recorded import rules
+from support.remote_write import RECEIVER
 from support.replaying import open_parts
 
 ROOT = Path(__file__).parents[1]
 DEVELOPERS, DAYS = 500, 30
 FIRST = date(2026, 10, 26)  # a Monday
-EXPORT_SECONDS = 60
+EXPORT_SECONDS, RECORDING_SECONDS = 60, 300
 HOURS = DAYS * 24
-FLAGS = ("--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=50y")
+FLAGS = (RECEIVER, "--storage.tsdb.retention.time=50y")
 ROUNDS = 5
 GOAL_MILLISECONDS = 200
 
@@ -186,8 +189,17 @@ def _a_day(prometheus: Prometheus, ledger_path: Path) -> list[Json]:
     play(history, parts, every_seconds=HOUR_SECONDS, on_tick=on_tick, on_booked=exporting.booked)
     exporting.export(last + HOUR)  # what is new says 0 first
     parts.ledger.close()
-    asked = {"query": "last_over_time({__name__=~'spanledger_.+'}[3d])", "time": last // NANO_PER_SECOND + HOUR_SECONDS}
-    answer = requests.get(f"{prometheus.url}/api/v1/query", params=asked, timeout=60)
+    at = last // NANO_PER_SECOND + HOUR_SECONDS
+    found = _asked(prometheus, "last_over_time({__name__=~'spanledger_.+'}[3d])", at)
+    for rule in rules("boards.yaml"):
+        recorded = _asked(prometheus, rule["expr"], last // NANO_PER_SECOND)
+        found += [one | {"metric": one["metric"] | {"__name__": rule["record"]}} for one in recorded]
+    return found
+
+
+def _asked(prometheus: Prometheus, expression: str, at_seconds: int) -> list[Json]:
+    query = {"query": expression, "time": at_seconds}
+    answer = requests.get(f"{prometheus.url}/api/v1/query", params=query, timeout=60)
     answer.raise_for_status()
     result: list[Json] = answer.json()["data"]["result"]
     return result
@@ -213,7 +225,13 @@ async def measure(dash_check: Path, folder: Path) -> str:
 
 def _grow(url: str, series: Sequence[Grown], start_seconds: int) -> None:
     console = Console(stderr=True)
-    hours = write(url, series, start_seconds, HOURS, EXPORT_SECONDS)
+    recorded = [one for one in series if ":" in one.labels["__name__"]]
+    exported = [one for one in series if ":" not in one.labels["__name__"]]
+    hours = zip(
+        fill(url, exported, start_seconds, HOURS, EXPORT_SECONDS),
+        fill(url, recorded, start_seconds, HOURS, RECORDING_SECONDS),
+        strict=True,
+    )
     for _ in track(hours, "writing samples", HOURS, console=console, transient=True, disable=not console.is_terminal):
         pass
 

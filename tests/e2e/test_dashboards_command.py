@@ -20,8 +20,10 @@ def run(*arguments: str | Path) -> Result:
 def test_build_writes_the_committed_boards_and_check_finds_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "boards"
     assert run("build", folder).exit_code == 0
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
-        path.name: path.read_bytes() for path in COMMITTED.glob("*.json")
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert {str(path.relative_to(folder)): path.read_bytes() for path in written} == {
+        str(path.relative_to(COMMITTED)): path.read_bytes()
+        for path in (*COMMITTED.glob("*.json"), COMMITTED / "rules" / "boards.yaml")
     }
     assert (run("check", folder).exit_code, run("check", folder).stdout) == (0, "nothing is stale\n")
 
@@ -37,7 +39,7 @@ def test_check_names_what_is_stale_or_missing(tmp_path: Path) -> None:
 
 def test_another_backend_gets_its_own_queries(tmp_path: Path) -> None:
     built = run("build", tmp_path, "--backend", "victoriametrics", "--json")
-    assert len(json.loads(built.stdout)["written"]) == 5
+    assert len(json.loads(built.stdout)["written"]) == 6
     assert '__name__=\\"spanledger.user.cost\\"' in (tmp_path / "chargeback.json").read_text()
     assert run("check", tmp_path).exit_code == 1
     assert run("check", tmp_path, "--backend", "victoriametrics").exit_code == 0

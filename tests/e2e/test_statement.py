@@ -54,7 +54,7 @@ def past(
 
     play(history, parts, every_seconds=6 * 3600, on_tick=on_tick)
     parts.pipeline.fold(0)
-    parts.pipeline.prime("default")
+    parts.pipeline.prime("default", 0)
     parts.ledger.close()
     return history, path, read
 

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from support.backfilled import Past
+from support.recorded import rules
 
 pytestmark = pytest.mark.prometheus
 
-RULES = Path(__file__).parents[2] / "dashboards" / "rules"
-
-
-def rules(name: str) -> list[dict[str, Any]]:
-    groups = yaml.safe_load((RULES / name).read_text(encoding="utf-8"))["groups"]
-    return [rule for group in groups for rule in group["rules"]]
-
-
-RECORDED = {rule["record"]: rule["expr"] for rule in rules("recording.yaml")}
+RECORDED = {rule["record"]: rule["expr"] for name in ("recording.yaml", "boards.yaml") for rule in rules(name)}
 ALERTS = {rule["alert"]: rule["expr"] for rule in rules("alerts.yaml")}
 _RECORDED = re.compile(r"(\w+:\w+:\w+)(?: offset (\w+))?")
 

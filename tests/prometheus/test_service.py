@@ -21,6 +21,8 @@ from support.backfilled import Past
 from support.boards import MONEY, money, read_boards, shown
 from support.collectors import until
 from support.processes import Serving, start_serve
+from support.recorded import record
+from support.remote_write import RECEIVER
 from support.replaying import read_folder
 from support.serving import Transport, send
 from support.telling import Client, Usage
@@ -42,7 +44,7 @@ SPENT = "sum(spanledger_cost_USD_total)"
 async def backend(folder: Path) -> AsyncIterator[Past]:
     """A Prometheus with our rules, and the settings of a service that sends its metrics there, in `settings.yaml`."""
     rules = [str(RULES / name) for name in ("recording.yaml", "alerts.yaml")]
-    prometheus = Prometheus(folder / "prometheus", config=yaml.safe_dump({"rule_files": rules}))
+    prometheus = Prometheus(folder / "prometheus", config=yaml.safe_dump({"rule_files": rules}), flags=(RECEIVER,))
     await prometheus.start()
     endpoint = {"endpoint": f"{prometheus.url}/api/v1/otlp", "protocol": "http/protobuf", "signals": []}
     budgets = {
@@ -91,6 +93,8 @@ def test_kills_in_the_middle_of_a_day_change_no_total(tmp_path: Path) -> None:
             assert set((await asyncio.to_thread(now, killed, "resets(spanledger_cost_USD_total[1h])")).values()) == {0}
             end = int(time.time()) + 1
             pasts = [replace(one, start_unix=one.start_unix - 60, end_unix=end) for one in (killed, whole)]
+            for one in pasts:
+                await asyncio.to_thread(record, one.prometheus.url, one.start_unix, end, 1)
             await asyncio.to_thread(compare, *pasts)
 
     asyncio.run(run())

@@ -12,12 +12,13 @@ import requests
 from spanledger.core.money import picousd_of_double
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Temporality
-from spanledger.dashboards.queries import Queries
+from spanledger.dashboards.queries import RANGE, Queries
 from spanledger.dashboards.settings import BACKENDS
 from spanledger.exporter.client import Accepted
 from spanledger.service.series_export import SeriesExport
 from spanledger.telemetry import Counters
 from support.backends import Prometheus
+from support.boards import seconds
 from support.booking import Books, open_books
 from support.telling import NOW, SECOND, Client, Usage
 
@@ -47,12 +48,18 @@ def exports(books: Books, url: str, first: int, last: int) -> None:
 
 def total(url: str, at: int, window: str, metric: Metric = Metric.COST, **labels: str) -> int:
     """What a query of the boards says; 0 where it says nothing."""
-    expression = QUERIES.total(metric, by=tuple(labels), window=window)
+    return said(url, at, window, metric, **labels) or 0
+
+
+def said(url: str, at: int, window: str, metric: Metric = Metric.COST, **labels: str) -> int | None:
+    """What a query of the boards says; None where it says nothing."""
+    expression = QUERIES.total(metric, by=tuple(labels))
+    expression = expression.replace(f"{RANGE}_s", str(seconds(window))).replace(RANGE, window)
     query = {"query": expression, "time": str(at // SECOND)}
     answer = requests.get(f"{url}/api/v1/query", params=query, timeout=10)
     answer.raise_for_status()
     found = [one for one in answer.json()["data"]["result"] if one["metric"] == labels]
-    return sum(picousd_of_double(float(one["value"][1])) for one in found)
+    return sum(picousd_of_double(float(one["value"][1])) for one in found) if found else None
 
 
 @pytest.fixture
@@ -99,3 +106,45 @@ def test_a_correction_is_its_owner_s(url: str) -> None:
     assert total(url, NOW + 60 * MINUTE, "2h", Metric.USER_COST, user="user-1") == BY_LOG
     assert total(url, NOW + 60 * MINUTE, "2h", Metric.COST, token_class="cache_write_1h") == 10_000 * 8_000_000
     assert total(url, NOW + 60 * MINUTE, "2h", Metric.COST, token_class="cache_write_unspecified") == 0
+
+
+def test_a_range_that_begins_in_an_outage_is_exact_or_says_nothing(tmp_path: Path) -> None:
+    """Ten hours without an export: cost by token class is known for six of them, whole cost for a day."""
+    back = NOW + 10 * 60 * MINUTE
+    prometheus = Prometheus(tmp_path / "prometheus")
+    runner = asyncio.Runner()
+    runner.run(prometheus.start())
+    try:
+        with open_books(tmp_path / "ledger.db") as books:
+            exports(books, prometheus.url, NOW - 10 * MINUTE, NOW - MINUTE)
+            books.take(Client().span("req-1", "claude-opus-5-5", TOLD, at=NOW), at=NOW)
+            exports(books, prometheus.url, NOW + MINUTE, NOW + 15 * MINUTE)
+        with open_books(tmp_path / "ledger.db") as books:
+            books.take(Client().span("req-2", "claude-opus-5-5", TOLD, at=back), at=back)
+            exports(books, prometheus.url, back, back + 10 * MINUTE)
+        at = back + 10 * MINUTE
+        assert said(prometheus.url, at, "5h", Metric.MODIFIER_COST) == BY_SPAN, "the second call alone"
+        assert said(prometheus.url, at, "3h", Metric.MODIFIER_COST) == BY_SPAN
+        assert said(prometheus.url, at, "5h") == BY_SPAN, "from 4 h 55 min after the last export on"
+        assert said(prometheus.url, at, "3h") is None, "what it was at the start is not known: not both calls"
+        assert said(prometheus.url, at, "11h") == 2 * BY_SPAN, "begins before anything was told: all of it"
+    finally:
+        runner.run(prometheus.stop())
+        runner.close()
+
+
+def test_a_backend_that_lost_its_past_shows_nothing_of_it(url: str, tmp_path: Path) -> None:
+    """Another Prometheus in the place of the first, at the same destination, told of the series an hour later."""
+    prometheus = Prometheus(tmp_path / "another")
+    runner = asyncio.Runner()
+    runner.run(prometheus.start())
+    try:
+        with open_books(tmp_path / "ledger.db") as books:
+            exports(books, prometheus.url, NOW + 61 * MINUTE, NOW + 70 * MINUTE)
+        at = NOW + 70 * MINUTE
+        assert said(prometheus.url, at, "1h") is None, "what was posted before the range is not told apart"
+        assert said(prometheus.url, at, "2h") == BY_LOG, "all of the ledger's life lies in it"
+        assert said(prometheus.url, at, "5m") == 0
+    finally:
+        runner.run(prometheus.stop())
+        runner.close()

@@ -37,6 +37,8 @@ from spanledger.service.series_export import SeriesExport, resource_of
 from spanledger.telemetry import Counter, Counters
 from support.backends import Prometheus
 from support.history import HOUR, MINUTE, SECOND, UTC, History, Sent, play
+from support.recorded import record
+from support.remote_write import RECEIVER
 from support.replaying import open_parts
 
 FIRST = date(2026, 10, 1)
@@ -50,7 +52,7 @@ DENSE = MINUTE
 COMMIT_SECONDS = 0.004  # nobody waits for a disk in the past
 BATCH_BYTES = 1 << 20
 IN_MEMORY = tuple(f"--storage.tsdb.{which}-block-duration=60d" for which in ("min", "max"))
-KEPT = ("--storage.tsdb.retention.time=50y", *IN_MEMORY)
+KEPT = ("--storage.tsdb.retention.time=50y", *IN_MEMORY, RECEIVER)
 
 BUDGETS = """
 budgets:
@@ -194,6 +196,8 @@ def book_the_past(folder: Path, prometheus: Prometheus, *, developers: int, deta
         last += MINUTE
         exporting.export(last)
     parts.ledger.close()
+    record(prometheus.url, start // SECOND, dense_from // SECOND, sparse // SECOND)
+    record(prometheus.url, (dense_from + DENSE) // SECOND, last // SECOND, DENSE // SECOND)
     return Past(path, prometheus, start // SECOND, last // SECOND)
 
 

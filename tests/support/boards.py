@@ -103,6 +103,7 @@ class View:
             "__range": f"{self.end_unix - self.start_unix}s",
             "__range_s": str(self.end_unix - self.start_unix),
             "__interval": f"{step_seconds}s",
+            "__interval_ms": str(step_seconds * 1000),
             "__rate_interval": f"{max(step_seconds + EXPORT_SECONDS, 4 * EXPORT_SECONDS)}s",
             **self.variables,
         }

@@ -33,8 +33,8 @@ def build(
 ) -> None:
     """Write every board into a folder."""
     boards = _boards(_settings(backend))
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in boards.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     _say([str(folder / name) for name in boards], "written", as_json=as_json)
 

@@ -27,6 +27,7 @@ class Gauge(StrEnum):
     PROCESS_MEMORY = "spanledger.process.memory"
     SETTLE_LAG = "spanledger.settle.lag"
     SERIES = "spanledger.series"
+    EXPORT_START = "spanledger.export.start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,14 @@ GAUGES: dict[Gauge, GaugeSpec] = {
         ),
         GaugeSpec(
             Gauge.SERIES, "{series}", Quantity.COUNT, ("metric",), "Series in use; `metrics.max_series` at most."
+        ),
+        GaugeSpec(
+            Gauge.EXPORT_START,
+            "s",
+            Quantity.DURATION,
+            (),
+            "When this backend was first told of the series (Unix time): all of them said 0 then. A total over a range "
+            "that begins before it is all that they are.",
         ),
     )
 }

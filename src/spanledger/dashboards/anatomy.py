@@ -8,7 +8,19 @@ from spanledger.core.usage import TokenClass
 from spanledger.dashboards import panels
 from spanledger.dashboards.board import BASIS, COST_CENTER, TEAM, Board, Choice, Placed, Row, scope_of
 from spanledger.dashboards.panels import USD, About, Ask, Panel
-from spanledger.dashboards.queries import STEP, WHOLE_COST, Match, Queries, either, is_, isnt, or_zero, share, tagged
+from spanledger.dashboards.queries import (
+    STEP,
+    WHOLE_COST,
+    Match,
+    Queries,
+    Recorded,
+    either,
+    is_,
+    isnt,
+    or_zero,
+    share,
+    tagged,
+)
 from spanledger.dashboards.settings import BoardSettings
 from spanledger.dashboards.wording import BY_POSTING, NO_COST, PRICED
 
@@ -90,7 +102,7 @@ def _tokens(queries: Queries) -> list[Placed]:
         Placed(
             panels.bars(
                 About("Cost by token class", f"{about_bars.format(PRICED)} {BY_POSTING}", NO_COST),
-                [Ask(queries.total(Metric.COST, by=by_class, window=STEP), "{{token_class}}")],
+                [Ask(queries.total(Recorded.COST_BY_TOKEN_CLASS, by=by_class, window=STEP), "{{token_class}}")],
                 USD,
                 settings.bar_min_interval,
                 (),
@@ -145,7 +157,7 @@ def _purposes(queries: Queries) -> list[Placed]:
                     f"what was posted in its time. {PRICED} {BY_POSTING} The first bar reaches back before the range.",
                     NO_COST,
                 ),
-                [Ask(queries.total(Metric.COST, by=("query_class",), window=STEP), "{{query_class}}")],
+                [Ask(queries.total(Recorded.COST_BY_QUERY_CLASS, by=("query_class",), window=STEP), "{{query_class}}")],
                 USD,
                 settings.bar_min_interval,
                 (),
@@ -243,11 +255,11 @@ def _what_if(queries: Queries) -> list[Placed]:
     """All tokens at the prices that each model has now, and the chosen one's."""
     known = _price(queries, by=("model", "token_class"))
     used = queries.total(Metric.TOKENS, by=("model", "token_class"))
-    now = f"sum by (model) ({used} * on (model, token_class) {known}) / {_PER_MILLION}"
     chosen = _price(queries, Match("model", "=", "$what_if"), by=("token_class",))
-    other = (
-        f"sum by (model) (({used} and on (model, token_class) {known}) * on (token_class) group_left () {chosen}) / "
-        f"{_PER_MILLION}"
+    others = f"({known} * 0 + on (token_class) group_left () {chosen})"
+    now, other, more = (
+        f"({used} * on (model, token_class) {price}) / {_PER_MILLION}"
+        for price in (known, others, f"({others} - {known})")
     )
     counted = (
         "Tokens of each class of calls whose model has a price, cache writes that do not say how long they are kept "
@@ -258,7 +270,10 @@ def _what_if(queries: Queries) -> list[Placed]:
         Placed(
             panels.merged_table(
                 About("What if all were of the chosen model", counted, NO_COST),
-                [Ask(now, "At own prices"), Ask(other, "At chosen prices")],
+                [
+                    Ask(f"sum by (model) {now}", "At own prices"),
+                    Ask(f"sum by (model) {other}", "At chosen prices"),
+                ],
                 USD,
                 {"model": "Model"},
             ),
@@ -268,7 +283,7 @@ def _what_if(queries: Queries) -> list[Placed]:
         Placed(
             panels.stats(
                 About("Difference", f"What the chosen model would cost more, in all. {counted}", NO_COST),
-                [Ask(f"sum({other}) - sum({now})", "difference")],
+                [Ask(f"sum {more}", "difference")],
                 panels.USD_CHANGE,
             ),
             4,

@@ -1,4 +1,4 @@
-"""All boards: text by file name."""
+"""All boards and their rules: text by file name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from spanledger.dashboards.chargeback import chargeback
 from spanledger.dashboards.component import component
 from spanledger.dashboards.overview import overview
 from spanledger.dashboards.quality import quality
+from spanledger.dashboards.recording import FILE_NAME, recording_rules
 from spanledger.dashboards.settings import BoardSettings
 
 BUILDERS: tuple[Callable[[BoardSettings], Board], ...] = (overview, chargeback, anatomy, quality, component)
@@ -17,6 +18,6 @@ BUILDERS: tuple[Callable[[BoardSettings], Board], ...] = (overview, chargeback, 
 
 
 def build(settings: BoardSettings) -> dict[str, str]:
-    """Every board by the name of its file."""
+    """Every board, and the rules that they read, by the name of its file."""
     made = (builder(settings) for builder in BUILDERS)
-    return {f"{board.key}.json": write(board, settings) for board in made}
+    return {f"{board.key}.json": write(board, settings) for board in made} | {FILE_NAME: recording_rules(settings)}

@@ -12,12 +12,24 @@ from spanledger.core.semconv import UNALLOCATED, Metric
 from spanledger.dashboards import panels
 from spanledger.dashboards.board import BASIS, COST_CENTER, TEAM, Board, Placed, Row, scope_of
 from spanledger.dashboards.panels import USD, About, Ask, Panel
-from spanledger.dashboards.queries import RANGE, STEP, WHOLE_COST, Queries, either, is_, or_zero, share, tagged
+from spanledger.dashboards.queries import (
+    DAY,
+    RANGE,
+    STEP,
+    WHOLE_COST,
+    Queries,
+    Recorded,
+    before,
+    either,
+    is_,
+    or_zero,
+    share,
+    tagged,
+)
 from spanledger.dashboards.settings import BoardSettings
 from spanledger.dashboards.wording import BY_CALL, BY_POSTING, COUNTED, NO_COST, PRICED
 
 _CHOICES = (BASIS, COST_CENTER, TEAM)
-_DAY = "1d"
 _SECONDS_AN_HOUR = 3600
 
 
@@ -154,9 +166,9 @@ def _range(queries: Queries) -> list[Placed]:
 
 def _spent(queries: Queries) -> Panel:
     """One query, for before the first range there is no other one to show."""
-    now, before = queries.total(WHOLE_COST), queries.total(WHOLE_COST, offset=RANGE)
-    change = f"{now} / ({before} > 0) - 1"
-    named = {"this range": now, "the one before": before, "change": change}
+    now = queries.total(WHOLE_COST)
+    earlier = before(now, RANGE)
+    named = {"this range": now, "the one before": earlier, "change": f"{now} / ({earlier} > 0) - 1"}
     about = About(
         "Spent",
         f"In the chosen range, in the one of the same length before it, and the change. {PRICED} {BY_POSTING}",
@@ -196,12 +208,13 @@ def _developers(queries: Queries) -> list[Placed]:
     ]
 
 
-def _per_developer(queries: Queries, window: str) -> str:
-    return f"{queries.total(Metric.USER_COST, by=('user',), window=window)} > 0"
+def _day_of_developers(queries: Queries) -> str:
+    """What each developer cost on the day before, of those who cost something."""
+    return f"{queries.last(Recorded.USER_DAY, by=('user',))} > 0"
 
 
 def _a_day(queries: Queries) -> Panel:
-    cost = _per_developer(queries, STEP)
+    cost = _day_of_developers(queries)
     asks = [
         Ask(f"quantile(0.5, {cost})", "half of the developers: up to"),
         Ask(f"quantile(0.9, {cost})", "nine in ten: up to"),
@@ -214,7 +227,7 @@ def _a_day(queries: Queries) -> Panel:
         f"{BY_POSTING}",
         "no day with usage in this range",
     )
-    chart = panels.lines(about, asks, USD, _DAY, is_wide=True)
+    chart = panels.lines(about, asks, USD, DAY, is_wide=True)
     panels.dashed(chart, "published mean.*", "text")
     return panels.dashed(chart, "published p90.*", "orange")
 
@@ -255,7 +268,8 @@ def _active(queries: Queries) -> Panel:
         f"Developers who cost something in the range. {BY_POSTING}",
         "nobody in this range",
     )
-    return panels.stats(about, [Ask(f"count({_per_developer(queries, RANGE)})", "developers")], panels.WHOLE)
+    cost = f"{queries.total(Metric.USER_COST, by=('user',))} > 0"
+    return panels.stats(about, [Ask(f"count({cost})", "developers")], panels.WHOLE)
 
 
 def _active_over_time(queries: Queries) -> Panel:
@@ -264,4 +278,4 @@ def _active_over_time(queries: Queries) -> Panel:
         f"Each point is the UTC day before it. {BY_POSTING}",
         "nobody in this range",
     )
-    return panels.lines(about, [Ask(f"count({_per_developer(queries, STEP)})", "developers")], panels.WHOLE, _DAY)
+    return panels.lines(about, [Ask(f"count({_day_of_developers(queries)})", "developers")], panels.WHOLE, DAY)

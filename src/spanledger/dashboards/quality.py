@@ -9,7 +9,7 @@ from spanledger.core.usage import Evidence
 from spanledger.dashboards import panels
 from spanledger.dashboards.board import COST_CENTER, TEAM, Board, Placed, Row, scope_of
 from spanledger.dashboards.panels import USD, About, Ask
-from spanledger.dashboards.queries import RANGE, STEP, WHOLE_COST, Queries, either, is_, share, tagged
+from spanledger.dashboards.queries import RANGE, STEP, WHOLE_COST, Queries, Recorded, either, is_, share, tagged
 from spanledger.dashboards.settings import BoardSettings
 from spanledger.dashboards.wording import BY_POSTING
 
@@ -234,5 +234,7 @@ def _signals(queries: Queries) -> list[Placed]:
 
 def _told(queries: Queries, window: str) -> str:
     """Share of the tokens by signal."""
-    told = queries.total(Metric.SIGNAL_TOKENS, by=("signal",), window=window)
-    return f"{told} / on () group_left () (({queries.total(Metric.TOKENS, window=window)}) > 0)"
+    over_time = window == STEP
+    told = queries.total(Recorded.SIGNAL_TOKENS if over_time else Metric.SIGNAL_TOKENS, by=("signal",), window=window)
+    whole = queries.total(Recorded.TOKENS if over_time else Metric.TOKENS, window=window)
+    return f"{told} / on () group_left () (({whole}) > 0)"

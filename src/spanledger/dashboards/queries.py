@@ -4,23 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from spanledger.core.gauges import GAUGES, Gauge
 from spanledger.core.prometheus_names import prometheus_name, with_suffixes
-from spanledger.core.semconv import ADJUSTMENT_OF, DEFAULT_RESOURCE_LABELS, METRICS, Metric
+from spanledger.core.semconv import ADJUSTED_BY, ADJUSTMENT_OF, DEFAULT_RESOURCE_LABELS, METRICS, Metric
 from spanledger.dashboards.settings import BoardSettings, Naming
 from spanledger.telemetry import COMMIT_DURATION, COMMIT_DURATION_UNIT, COUNTERS, Counter
 
-Name = Metric | Gauge | Counter
+
+class Recorded(StrEnum):
+    """Series of ours that a recording rule adds up, for charts that would read too many samples (`recording.py`)."""
+
+    COST_BY_TOKEN_CLASS = "token_class:spanledger_cost_USD:total"  # noqa: S105 - no secret
+    COST_BY_QUERY_CLASS = "query_class:spanledger_cost_USD:total"
+    TOKENS = "owner:spanledger_tokens:total"
+    SIGNAL_TOKENS = "signal:spanledger_signal_tokens:total"
+    """Totals are of the ledger's life, as the series are."""
+    USER_DAY = "user:spanledger_user_cost_USD:change1d"
+    """What each user cost in the day before."""
+
+
+RECORDED_LABELS: dict[Recorded, tuple[str, ...]] = {
+    Recorded.COST_BY_TOKEN_CLASS: ("basis", "token_class"),
+    Recorded.COST_BY_QUERY_CLASS: ("basis", "query_class"),
+    Recorded.TOKENS: ("basis",),
+    Recorded.SIGNAL_TOKENS: ("signal",),
+    Recorded.USER_DAY: ("basis", "user"),
+}
+"""Own labels of what is recorded; those of its owners and source follow."""
+
+Name = Metric | Gauge | Counter | Recorded
 
 RANGE = "$__range"
 STEP = "$__interval"
+DAY = "1d"
+_SECONDS = {RANGE: "$__range_s", STEP: "$__interval_ms / 1000", DAY: "86400"}
+"""Windows in seconds, as a query has them."""
 OWNERS = frozenset(DEFAULT_RESOURCE_LABELS.values())
 
 WHOLE_COST = Metric.MODIFIER_COST
 """Where only basis, model, provider and owner matter: the total of `spanledger.cost` in a tenth of its series."""
 
-_EVERYWHERE = frozenset({"job", "instance"})
+SOURCE = ("job", "instance")
+_EVERYWHERE = frozenset(SOURCE)
+_LOOKBACK, _SHORT_LOOKBACK = "1d", "6h"
+"""How long before its time a value may have been exported last: while nothing is exported, nothing is posted. The
+shorter one is for metrics of many series."""
+_MISSED = "15m"
+"""The same of what a rule records every five minutes."""
+_MANY = frozenset({Metric.COST, Metric.TOKENS, Metric.REQUESTS, Metric.USER_COST})
 _TWIN = "twin"
 """Label that keeps the corrections of a series apart from it, in case that they have the same labels (overflow)."""
 
@@ -56,6 +89,8 @@ def chosen(variable: str) -> Match:
 def labels_of(name: Name) -> frozenset[str]:
     """Every label that series of a metric, gauge or counter of ours can have."""
     match name:
+        case Recorded():
+            return _EVERYWHERE | OWNERS | {*RECORDED_LABELS[name]}
         case Counter():
             label = COUNTERS[name].label
             return _EVERYWHERE | ({label} if label else frozenset())
@@ -70,6 +105,8 @@ def labels_of(name: Name) -> frozenset[str]:
 def name_in(naming: Naming, name: Name) -> str:
     """Name in the backend."""
     match name:
+        case Recorded():
+            return name.value
         case Counter():
             return _written(naming, COUNTERS[name].name, COUNTERS[name].unit, is_counter=True)
         case Gauge():
@@ -117,22 +154,52 @@ class Queries:
             return written + (f"{{{','.join(conditions)}}}" if conditions else "")
         return "{" + ",".join([f'__name__="{written}"', *conditions]) + "}"
 
-    def change(self, name: Name, *where: Match, window: str = RANGE, offset: str = "") -> str:
+    def change(self, name: Name, *where: Match, window: str = RANGE) -> str:
         """What each series rose by, with its corrections.
 
-        A total is its series and their corrections (docs/reference/metrics.md). Corrections go either way, so they are
-        a gauge to Prometheus: what they changed by is `delta`, also where the first of them came within the range, for
-        they too say 0 first. `or` puts both into one vector; `twin` keeps it from taking one for the other.
+        A total is its series and their corrections (docs/reference/metrics.md). `or` puts both into one vector; `twin`
+        keeps it from taking one for the other.
         """
-        ending = f"[{window}]{' anchored' if self.settings.is_anchored else ''}{f' offset {offset}' if offset else ''}"
+        ask = (
+            self._rise
+            if isinstance(name, Counter) or (isinstance(name, Metric) and window == STEP)
+            else self._difference
+        )
         twin = ADJUSTMENT_OF.get(name) if isinstance(name, Metric) else None
-        rises = isinstance(name, Counter) or (isinstance(name, Metric) and METRICS[name].monotonic)
-        main = f"{'increase' if rises else 'delta'}({self.series(name, *where)}{ending})"
-        if twin is None:
-            return main
-        return f'{main} or label_replace(delta({self.series(twin, *where)}{ending}),"{_TWIN}","yes","","")'
+        return ask(name, where, window) if twin is None else _both(ask(name, where, window), ask(twin, where, window))
 
-    def total(self, name: Name, *where: Match, by: Iterable[str] = (), window: str = RANGE, offset: str = "") -> str:
+    def lifetime(self, name: Metric) -> str:
+        """What each series is since its ledger began, with its corrections."""
+        return _both(self.series(name), self.series(ADJUSTMENT_OF[name]))
+
+    def _difference(self, name: Name, where: Iterable[Match], window: str) -> str:
+        """The value at the end less that at the start, 0 for a series that is younger: reads the ends alone.
+
+        Series of a ledger never begin again. What they were at the start is known where their source was heard of then,
+        or told this backend of them only later; else there is no result, instead of all that the series ever were.
+        """
+        lookback = _SHORT_LOOKBACK if isinstance(name, Metric) and ADJUSTED_BY.get(name, name) in _MANY else _LOOKBACK
+        series, told = self.series(name, *where), self.series(Gauge.EXPORT_START)
+        heard = self.without_scope().series(name) if isinstance(name, Recorded) else told
+        then, end = f"last_over_time({series}[{lookback}] offset {window})", f"last_over_time({series}[{lookback}])"
+        known = (
+            f"last_over_time({heard}[{lookback}] offset {window}) "
+            f"or last_over_time({told}[{lookback}]) >= time() - {_SECONDS[window]}"
+        )
+        on = ", ".join(SOURCE)
+        return f"(({end} - ({then} or 0 * {end})) and on ({on}) group by ({on}) ({known}))"
+
+    def _rise(self, name: Name, where: Iterable[Match], window: str) -> str:
+        """What is posted in each step of a chart, or what a counter of the process rose by: reads every sample.
+
+        Corrections go either way, so they are a gauge to Prometheus: what they changed by is `delta`, also where the
+        first of them came within the window, for they too say 0 first.
+        """
+        rises = isinstance(name, Counter) or (isinstance(name, Metric) and METRICS[name].monotonic)
+        ending = f"[{window}]{' anchored' if self.settings.is_anchored else ''}"
+        return f"{'increase' if rises else 'delta'}({self.series(name, *where)}{ending})"
+
+    def total(self, name: Name, *where: Match, by: Iterable[str] = (), window: str = RANGE) -> str:
         """What all series together rose by, apart by labels.
 
         Raises:
@@ -140,7 +207,7 @@ class Queries:
         """
         by = tuple(by)
         _require(labels_of(name), by, name)
-        return f"sum{_by(by)} ({self.change(name, *where, window=window, offset=offset)})"
+        return f"sum{_by(by)} ({self.change(name, *where, window=window)})"
 
     def rate(self, name: Counter, *where: Match) -> str:
         """How fast each series of a counter rises, a second."""
@@ -151,6 +218,10 @@ class Queries:
         written = _written(self.settings.naming, COMMIT_DURATION, COMMIT_DURATION_UNIT, is_counter=False)
         buckets = self._selector(f"{written}_bucket", _EVERYWHERE, ())
         return f"histogram_quantile({quantile}, sum by (le) (rate({buckets}[$__rate_interval])))"
+
+    def last(self, name: Recorded, *where: Match, by: Iterable[str] = ()) -> str:
+        """What was recorded last, in all."""
+        return f"sum{_by(tuple(by))} (last_over_time({self.series(name, *where)}[{_MISSED}]))"
 
     def now(self, name: Gauge, *where: Match, by: Iterable[str] = (), how: str = "sum") -> str:
         """A gauge as it is.
@@ -166,6 +237,11 @@ class Queries:
         """Query of a variable: values of a label, narrowed by the variables before it."""
         _require(labels_of(name), (label,), name)
         return f"label_values({self.series(name)}, {label})"
+
+
+def before(expression: str, offset: str) -> str:
+    """A result as it was earlier by so much. A subquery of one step, as only a selector can have an offset."""
+    return f"last_over_time(({expression})[1s:1s] offset {offset})"
 
 
 def tagged(expression: str, label: str, value: str) -> str:
@@ -186,6 +262,10 @@ def or_zero(expression: str, while_there_is: str) -> str:
 def share(part: str, whole: str) -> str:
     """A part of a whole, neither apart by labels: 0 where the part has nothing, nothing where the whole is 0."""
     return f"(({part}) or vector(0)) / (({whole}) > 0)"
+
+
+def _both(main: str, twin: str) -> str:
+    return f'{main} or label_replace({twin},"{_TWIN}","yes","","")'
 
 
 def _by(labels: tuple[str, ...]) -> str:

@@ -28,8 +28,8 @@ Colors = tuple[tuple[str, str], ...]
 class BoardSettings:
     """What the boards are built with.
 
-    `is_anchored`: sums over a range are exact, by PromQL's `anchored` (Prometheus 3.16; before, a feature flag).
-    Without it they are extrapolated to the ends of the range. `matchers` go into every query, for instance
+    `is_anchored`: bars over time are exact, by PromQL's `anchored` (Prometheus 3.16; before, a feature flag). Without
+    it they are extrapolated to the ends of each bar. `matchers` go into every query, for instance
     `job="spanledger"`. Shares are from 0 to 1. `colors` are those of model families.
     """
 

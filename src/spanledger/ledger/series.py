@@ -12,6 +12,7 @@ from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import pairs_from_text, pairs_to_text
 
 _WATERMARK = "series_posting_id"
+_TOLD_SINCE = "series_told_since"
 _START_LEAD_NANO = 1_000_000
 """A series starts a millisecond before its first point: backends refuse a point at its own start."""
 
@@ -59,8 +60,15 @@ class SeriesStore:
         self._database.set_meta(_WATERMARK, str(to_posting_id))
         return overflowed
 
-    def prime(self, destination: str) -> None:
-        """Note that a destination has heard of every series."""
+    def told_since(self, destination: str) -> int | None:
+        """When a destination was first told of the series (Unix nanoseconds); None before that."""
+        known = self._database.meta(f"{_TOLD_SINCE}:{destination}")
+        return None if known is None else int(known)
+
+    def prime(self, destination: str, at_unix_nano: int) -> None:
+        """Note that a destination has heard of every series, at a time."""
+        if self.told_since(destination) is None:
+            self._database.set_meta(f"{_TOLD_SINCE}:{destination}", str(at_unix_nano))
         states = self._load()
         primed = {
             key: replace(state, primed_at=state.primed_at | {destination})

@@ -270,13 +270,16 @@ class Pipeline:
             self._ledger.tallies.fold()
             return series.add(increments, to_posting_id=last_id, now_unix_nano=now_unix_nano)
 
-    def prime(self, destination: str) -> None:
-        """Note that an export of all series arrived at a destination."""
-        if all(destination in state.primed_at for state in self._ledger.series.states()):
+    def prime(self, destination: str, at_unix_nano: int) -> None:
+        """Note that an export of all series, of a time, arrived at a destination."""
+        series = self._ledger.series
+        if series.told_since(destination) is not None and all(
+            destination in state.primed_at for state in series.states()
+        ):
             return
         with self._ledger.transaction():
             # Effect 9: COMMIT. A kill before it makes the series say 0 once more to a destination that heard just that.
-            self._ledger.series.prime(destination)
+            series.prime(destination, at_unix_nano)
 
     def expire(self, now_unix_nano: int) -> int:
         """Drop payloads that no destination took for too long; give how many deliveries will not be."""

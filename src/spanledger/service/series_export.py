@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 
 from spanledger.core.deltas import Arrival
+from spanledger.core.gauges import Gauge, reading
 from spanledger.core.semconv import METRICS
 from spanledger.core.usage import Temporality
 from spanledger.core.views import SeriesState
@@ -44,6 +45,7 @@ class SeriesExport:
         self._counters = counters
         self._temporality = temporality
         self._on_failed = on_failed
+        self._begun_unix_nano: dict[str, int] = {}
 
     def prepare(self, destinations: Iterable[str]) -> None:
         """Note how destinations are told of series from now on; before anything is folded that they have not heard."""
@@ -62,7 +64,10 @@ class SeriesExport:
         states = self._ledger.series.states()
         points = self._points(destination, states, now_unix_nano)
         resource = resource_of(self._ledger)
-        gauges = readings(self._readers, now_unix_nano)
+        self._begun_unix_nano[destination] = now_unix_nano
+        told_since = self._ledger.series.told_since(destination)
+        start = reading(Gauge.EXPORT_START, now_unix_nano if told_since is None else told_since)
+        gauges = [*readings(self._readers, now_unix_nano), start]
         release = resource["service.version"]
         return metrics_body(points, gauges, resource, release, now_unix_nano, self._temporality)
 
@@ -70,7 +75,7 @@ class SeriesExport:
         """Note what became of the body."""
         if isinstance(outcome, Accepted):
             with self._unless_the_disk_refuses():
-                self._pipeline.prime(destination)
+                self._pipeline.prime(destination, self._begun_unix_nano[destination])
         if self._temporality is Temporality.DELTA:
             with self._ledger.transaction():
                 # Effect 11: COMMIT. A kill before it leaves the export without an end: in doubt, and not sent again.

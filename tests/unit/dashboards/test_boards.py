@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -17,11 +18,14 @@ from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS, METRICS
 from spanledger.dashboards.boards import build
 from spanledger.dashboards.panels import USD, USD_TO_THE_CENT
+from spanledger.dashboards.queries import RECORDED_LABELS, Recorded
+from spanledger.dashboards.recording import FILE_NAME
 from spanledger.dashboards.settings import BACKENDS
 from spanledger.telemetry import COMMIT_DURATION, COMMIT_DURATION_UNIT, COUNTERS
 
 FOLDER = Path(__file__).parents[3] / "dashboards"
 BOARDS = {path.name: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+RULES = yaml.safe_load((FOLDER / FILE_NAME).read_text())
 
 _OWNERS = set(DEFAULT_RESOURCE_LABELS.values())
 LABELS: dict[str, set[str]] = {
@@ -41,10 +45,11 @@ LABELS: dict[str, set[str]] = {
         if spec.is_exported
     },
     f"{prometheus_name(COMMIT_DURATION, COMMIT_DURATION_UNIT, is_counter=False)}_bucket": {"le"},
+    **{one.value: {*RECORDED_LABELS[one]} | _OWNERS for one in Recorded},
 }
 """Every name in Prometheus and its labels, from the tables of the code."""
 
-_SELECTOR = re.compile(r"(spanledger_\w+)(?:\{([^}]*)\})?")
+_SELECTOR = re.compile(r"((?:\w+:)?spanledger_[\w:]+)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)(?:=~|!~|!=|=)"')
 _GROUPING = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right) \(([^)]*)\)")
 _MADE = {"twin", "per", "kind", "name"}
@@ -62,7 +67,18 @@ def expressions(board: dict[str, Any]) -> Iterator[str]:
 
 
 def test_the_committed_boards_are_what_the_code_builds() -> None:
-    assert {path.name: path.read_text() for path in FOLDER.glob("*.json")} == build(BACKENDS["prometheus"])
+    files = [*FOLDER.glob("*.json"), FOLDER / FILE_NAME]
+    assert {str(path.relative_to(FOLDER)): path.read_text() for path in files} == build(BACKENDS["prometheus"])
+
+
+def test_rules_record_what_the_boards_read_with_its_labels() -> None:
+    (group,) = RULES["groups"]
+    assert [rule["record"] for rule in group["rules"]] == [one.value for one in Recorded]
+    for rule in group["rules"]:
+        grouped, *_ = _GROUPING.findall(rule["expr"])
+        assert {label.strip() for label in grouped.split(",")} == LABELS[rule["record"]] | {"job", "instance"}
+    read = " ".join(expression for board in BOARDS.values() for expression in expressions(board))
+    assert [one for one in Recorded if one.value not in read] == [], "recorded for nobody"
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -97,18 +113,39 @@ def test_the_schema_knows_every_key(name: str) -> None:
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_counters_are_read_by_what_they_rose_by_and_corrections_with_them(name: str) -> None:
+    """By `increase`, or by the value at the end less that at the start, where that is known."""
     twins = {name for name in LABELS if "_adjustment" in name}
     for expression in expressions(BOARDS[name]):
         if expression.startswith("label_values"):
             continue
         read = re.findall(r"(\w+)\((spanledger_\w+_total)", expression)
-        assert len(read) == len(re.findall(r"spanledger_\w+_total", expression)), expression
+        assert len(read) == len(re.findall(r"(?<!:)spanledger_\w+_total", expression)), expression
         for function, metric in read:
-            assert function in {"increase", "resets", "rate"}, expression
+            assert function in {"increase", "resets", "rate", "last_over_time"}, expression
             stem, _, rest = metric.removesuffix("_total").rpartition("_USD")
             twin = f"{stem}_adjustment_USD" if stem else f"{rest or metric.removesuffix('_total')}_adjustment"
-            assert twin not in twins or f"delta({twin}" in expression, expression
+            by_ends = function == "last_over_time"
+            assert twin not in twins or f"{function if by_ends else 'delta'}({twin}" in expression, expression
         assert "[$__rate_interval]" not in expression or "increase" not in expression, expression
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_value_is_read_by_its_ends_only_where_its_start_is_known(name: str) -> None:
+    """Else a range that begins before there are samples would show all that the series ever were."""
+    found = 0
+    for expression in expressions(BOARDS[name]):
+        for series, lookback in re.findall(r"\(\(last_over_time\(([^[(]+)\[(\w+)\]\) - \(last", expression):
+            found += 1
+            (window,) = set(re.findall(r"\] offset (\$__\w+)\) or 0 \*", expression))
+            end, then = (f"last_over_time({series}[{lookback}]{at})" for at in ("", f" offset {window}"))
+            source = re.escape(series.partition("{")[0]) if ":" in series else "spanledger_export_start_seconds"
+            known = (
+                rf"group by \(job, instance\) \(last_over_time\({source}\[{lookback}\] offset {re.escape(window)}\) "
+                rf"or last_over_time\(spanledger_export_start_seconds\[{lookback}\]\) >= time\(\) - "
+            )
+            whole = re.escape(f"(({end} - ({then} or 0 * {end})) and on (job, instance) ") + known
+            assert re.search(whole, expression), expression
+    assert found or name == "component.json"
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -169,6 +206,7 @@ def test_the_price_book_is_named_beside_its_age() -> None:
 def test_backends_have_names_and_functions_of_their_own() -> None:
     plain, verbatim = build(BACKENDS["mimir"])["overview.json"], build(BACKENDS["victoriametrics"])["overview.json"]
     assert "anchored" not in plain + verbatim
+    assert '__name__="spanledger.cost"' in build(BACKENDS["victoriametrics"])[FILE_NAME]
     assert "spanledger_cost_USD_total" in plain
-    assert "spanledger_" not in verbatim
+    assert not re.search(r"(?<!:)spanledger_", verbatim), "but for what is recorded"
     assert r"{__name__=\"spanledger.cost\"," in verbatim

@@ -36,7 +36,7 @@ def test_grafana_has_every_board_in_the_folder_that_it_looks_at() -> None:
 def test_prometheus_has_the_rules_and_takes_otlp() -> None:
     config = yaml.safe_load((BOARDS / "compose" / "prometheus.yml").read_text())
     rules = mounts("prometheus")["/etc/prometheus/rules"]
-    assert {Path(file).name for file in config["rule_files"]} == {"recording.yaml", "alerts.yaml"}
+    assert {Path(file).name for file in config["rule_files"]} == {"recording.yaml", "boards.yaml", "alerts.yaml"}
     assert all((rules / Path(file).name).exists() for file in config["rule_files"])
     assert "--web.enable-otlp-receiver" in COMPOSE["prometheus"]["command"]
 

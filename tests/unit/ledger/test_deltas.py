@@ -38,7 +38,7 @@ def begin(ledger: Ledger, at: int) -> list[Delta]:
 def end(ledger: Ledger, arrival: Arrival) -> None:
     with ledger.transaction():
         if arrival is Arrival.CONFIRMED:
-            ledger.series.prime(HERE)
+            ledger.series.prime(HERE, 20 * LEAD_NANO)
         ledger.deltas.end(HERE, arrival)
 
 
@@ -99,7 +99,7 @@ def test_deltas_begin_where_cumulative_sums_ended(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     grow(ledger, {A: 5}, at=10 * LEAD_NANO)
     with ledger.transaction():
-        ledger.series.prime(HERE)
+        ledger.series.prime(HERE, 20 * LEAD_NANO)
         ledger.deltas.choose(HERE, Temporality.DELTA, ledger.series.states())
     grow(ledger, {A: 1, B: 3}, at=20 * LEAD_NANO)
     assert [(delta.key, delta.amount) for delta in begin(ledger, 30 * LEAD_NANO)] == [(A, 1), (B, 0)]

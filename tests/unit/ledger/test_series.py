@@ -25,9 +25,13 @@ def test_a_series_says_zero_before_it_says_its_value(tmp_path: Path) -> None:
     (state,) = ledger.series.states()
     assert (state.exported_value("here"), state.value) == (0, 5)
     with ledger.transaction():
-        ledger.series.prime("here")
+        ledger.series.prime("here", 20 * LEAD_NANO)
     (state,) = ledger.series.states()
     assert (state.exported_value("here"), state.exported_value("elsewhere")) == (5, 0)
+    with ledger.transaction():
+        ledger.series.prime("here", 30 * LEAD_NANO)
+    assert ledger.series.told_since("here") == 20 * LEAD_NANO, "the first time stays"
+    assert ledger.series.told_since("elsewhere") is None
     ledger.close()
 
 
@@ -35,7 +39,7 @@ def test_a_restart_continues_value_start_and_watermark(tmp_path: Path) -> None:
     first = open_ledger(tmp_path)
     with first.transaction():
         first.series.add({A: 2**70}, to_posting_id=7, now_unix_nano=10 * LEAD_NANO)
-        first.series.prime("here")
+        first.series.prime("here", 20 * LEAD_NANO)
     first.close()
     second = open_ledger(tmp_path)
     assert second.series.watermark == 7
