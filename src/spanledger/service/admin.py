@@ -18,6 +18,9 @@ from spanledger.service.worker import LedgerWorker
 SCRAPE = "scrape"
 """Name of who scrapes `/metrics`, among the destinations that series are primed for."""
 
+SILENT = "does not answer"
+"""State of a ledger that gives none in time."""
+
 _PATIENCE_SECONDS = 2.0
 
 
@@ -57,7 +60,7 @@ class ServiceAdmin:
         try:
             waiting = await asyncio.wait_for(self._worker.run(self._waiting), _PATIENCE_SECONDS)
         except TimeoutError:
-            return Readiness(False, {**facts, "ledger": "does not answer"})
+            return Readiness(False, {**facts, "ledger": SILENT})
         return Readiness(fault is None, facts | waiting)
 
     async def scrape(self) -> tuple[bytes, str]:

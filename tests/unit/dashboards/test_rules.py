@@ -15,6 +15,7 @@ from spanledger.core.gauges import GAUGES
 from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS, METRICS
 from spanledger.telemetry import COUNTERS
+from support.pages import anchors_of
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "dashboards" / "rules"
@@ -88,8 +89,7 @@ def test_an_alert_says_how_bad_what_how_much_and_what_to_do(rule: dict[str, Any]
     assert notes.keys() == {"summary", "description", "runbook_url", "dashboard_uid"}
     assert notes["dashboard_uid"] in BOARDS
     page, _, anchor = notes["runbook_url"].partition("#")
-    headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
-    assert anchor in [heading.lower() for heading in headings]
+    assert anchor in anchors_of(ROOT / page)
     assert anchor == rule["alert"].lower()
 
 

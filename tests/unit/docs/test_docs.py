@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.pages import anchors_of
+
 ROOT = Path(__file__).parent.parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "collector-config").rglob("*.md")])
 
@@ -34,10 +36,11 @@ def test_every_runtime_dependency_has_a_line() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_to_files(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
-    local = [target for target in targets if "://" not in target]
-    assert [target for target in local if not (page.parent / target).exists()] == []
+def test_links_lead_to_files_and_to_headings_in_them(page: Path) -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in link]
+    targets = [(page.parent / file if file else page, anchor) for file, _, anchor in (o.partition("#") for o in links)]
+    assert [str(file) for file, _ in targets if not file.exists()] == []
+    assert [(file.name, anchor) for file, anchor in targets if anchor and anchor not in anchors_of(file)] == []
 
 
 def test_modules_named_in_the_architecture_exist() -> None:
