@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from spanledger.core.delivery import Encoding
 from spanledger.core.usage import Signal
 from spanledger.service.captures import find_folders, read_body
-from support.mutation import JSON_MUTATIONS, WIRE_MUTATIONS
+from support.mutation import JSON_MUTATIONS, WIRE_MUTATIONS, edit_figures, edit_times
 from support.reading import TENANT, read
-from support.serving import otlp_json
+from support.serving import REQUESTS, otlp_json
 from support.splitting import protobuf_body, split_records
 from support.truth import CAPTURES
 
@@ -46,6 +46,18 @@ def test_mutated_captures(signal: Signal, encoding: Encoding, data: st.DataObjec
     for mutation in data.draw(st.lists(st.sampled_from(mutations), min_size=1, max_size=4)):
         body = mutation(random, body, random.choice(known))
     read(signal, encoding, body, tenant=tenant)
+
+
+@pytest.mark.parametrize("signal", list(Signal))
+@given(data=st.data(), seed=st.integers(0, 2**32))
+def test_figures_that_cannot_be(signal: Signal, data: st.DataObject, seed: int) -> None:
+    """They come again and again, each time a little later: no total that grows may come to an end of its own."""
+    random = Random(seed)
+    request = REQUESTS[signal].FromString(data.draw(st.sampled_from(bodies(signal, Encoding.PROTOBUF))))
+    edit_figures(random, request)
+    for _ in range(4):
+        edit_times(request, by_nano=60 * 10**9)
+        read(signal, Encoding.PROTOBUF, request.SerializeToString())
 
 
 @pytest.mark.parametrize("encoding", list(Encoding))

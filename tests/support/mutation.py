@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
 from spanledger.otlp.wire import walk
 from support.hostile import field, nested_array, nested_map, varint
@@ -109,6 +113,48 @@ def _edited_json(random: Random, value: Any, depth: int) -> Any:
     scalars = (None, True, -1, 2**63, 2**64, 1e308, -0.0, "", "zz", "\ud800", "9" * 30, [], {}, [[]], {"": {}}, "NaN")
     return random.choice(scalars)
 
+
+def edit_figures(random: Random, request: Message) -> None:
+    """Put what cannot be in the place of some figures, texts and times of a request; its shape stays as it is."""
+    for holder, described in random.choices(list(_scalar_fields(request)), k=random.randint(1, 8)):
+        made = _STRANGE[described.cpp_type](random, getattr(holder, described.name))
+        setattr(holder, described.name, made)
+
+
+def edit_times(request: Message, by_nano: int) -> None:
+    """Let all of it have happened later."""
+    for holder, described in _scalar_fields(request):
+        if described.name.endswith("time_unix_nano"):
+            setattr(holder, described.name, min(getattr(holder, described.name) + by_nano, 2**64 - 1))
+
+
+def _scalar_fields(message: Message) -> Iterator[tuple[Message, FieldDescriptor]]:
+    """Fields that are set, all the way down, each with the message that it is of."""
+    for described, value in message.ListFields():
+        for inner in value if described.is_repeated else [value]:
+            if isinstance(inner, Message):
+                yield from _scalar_fields(inner)
+            elif described.cpp_type in _STRANGE and not described.is_repeated:
+                yield message, described
+
+
+def _strange_text(random: Random, text: str | bytes) -> str | bytes:
+    if isinstance(text, bytes):
+        return random.randbytes(len(text))
+    parts = ("", "\0", "/", "x" * 5_000, "9" * 30, "nan", "-1", "\u2028\U0001f600", "'", "%", "{}", text.upper())
+    return random.choice((*parts, text + random.choice(parts)))
+
+
+_WHOLE = (0, 1, 10**9, 10**9 + 1, 10**10, 10**10 + 1, 10**15, 10**15 + 1, 10**18, 2**53 + 1, 2**62, 2**63 - 1)
+_DOUBLES = (*map(float, _WHOLE), -0.0, 0.5, -1.0, 1e-320, 1e6, 1e308, math.inf, -math.inf, math.nan)
+_STRANGE: Mapping[int, Callable[[Random, Any], Any]] = {
+    FieldDescriptor.CPPTYPE_STRING: _strange_text,
+    FieldDescriptor.CPPTYPE_INT64: lambda random, _: random.choice((*_WHOLE, -1, -(2**63))),
+    FieldDescriptor.CPPTYPE_UINT64: lambda random, at: random.choice((*_WHOLE, 2**64 - 1, at + 1, max(0, at - 1))),
+    FieldDescriptor.CPPTYPE_DOUBLE: lambda random, _: random.choice(_DOUBLES),
+    FieldDescriptor.CPPTYPE_ENUM: lambda random, _: random.randrange(4),
+}
+"""What is put in the place of a value, by the type of its field."""
 
 _OF_BYTES: tuple[Mutation, ...] = (flip_bits, cut, lose, repeat, splice, overwrite)
 WIRE_MUTATIONS: tuple[Mutation, ...] = (

@@ -17,6 +17,9 @@ from spanledger.core.usage import Problem
 TOKENS_MAX = 10**9
 """More tokens than this in one class of one record is a broken record; it also keeps every amount within 64 bits."""
 
+POINT_COUNT_MAX = 10**15
+"""More than this in one data point is a broken one: doubles, which clients sum in, soon cannot count by one there."""
+
 COST_MAX_PICOUSD = 10**6 * PICO_PER_USD
 """A reported cost above a million USD for one record is a broken record."""
 
@@ -70,8 +73,8 @@ def read_count(attributes: Attributes, key: str) -> int:
 def read_point_count(value: Scalar, key: str) -> int:
     """Read the count that a data point holds."""
     count = value if type(value) is int else _whole(value, key)
-    if not 0 <= count < 2**63:
-        raise UnreadableRecordError(Reason.BAD_COUNT, f"{key}: {count} is negative or beyond 64 bits")
+    if not 0 <= count <= POINT_COUNT_MAX:
+        raise UnreadableRecordError(Reason.BAD_COUNT, f"{key}: {count} is negative or above {POINT_COUNT_MAX}")
     return count
 
 

@@ -52,6 +52,10 @@ class Reading:
     held: dict[str, Held]
 
 
+_LEFT_MAX = Counts(*[10**10] * len(Counts._fields))
+"""The most that one line of one interval is charged for: no sender uses as much in minutes, but one that makes its sums
+up may say more, and a charge is to stay within 64 bits."""
+
 _DOUBTFUL_MAX = 8
 """Calls of one line in an interval whose speed is found by trying all ways; of more each goes where it was asked."""
 
@@ -309,7 +313,7 @@ def _leftover(span: Interval, line: Line, open_line: _Open, *, certain: bool) ->
         source=total.source,
         start_unix_nano=span.start_unix_nano,
         end_unix_nano=span.end_unix_nano,
-        counts=open_line.counts,
+        counts=open_line.counts.common(_LEFT_MAX),
         cost_picousd=total.cost_picousd if certain and total.cost_picousd else None,
         calls=tuple(open_line.calls),
     )

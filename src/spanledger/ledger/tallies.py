@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from spanledger.core.money import PICO_PER_USD
 from spanledger.core.semconv import Metric
 from spanledger.core.tally import TallyKey
 from spanledger.core.usage import ActivityPoint, Temporality
@@ -12,10 +13,18 @@ from spanledger.ledger.database import Database
 from spanledger.ledger.dimensions import Dimensions, pairs_from_text, pairs_to_text
 from spanledger.ledger.known_sums import KnownSums
 
-_ADD = """
+_AMOUNT_MAX = 2**63 - 1
+"""Where a total stops: only a sender that makes its figures up gets there, and all its records are taken still."""
+
+_ADD = f"""
 INSERT INTO tally (sender_id, metric, labels, amount) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET amount = amount + excluded.amount
-"""
+ON CONFLICT DO UPDATE SET amount = CASE
+    WHEN excluded.amount > {_AMOUNT_MAX} - amount THEN {_AMOUNT_MAX} ELSE amount + excluded.amount
+END
+"""  # noqa: S608
+_TOTALS = f"""
+SELECT metric, sum(amount / {PICO_PER_USD}), sum(amount % {PICO_PER_USD}) FROM tally GROUP BY metric
+"""  # noqa: S608
 
 
 class TallyStore:
@@ -31,7 +40,7 @@ class TallyStore:
         self._connection.executemany(
             _ADD,
             [
-                (self._senders.id_of(key.source), key.metric.value, pairs_to_text(key.labels), amount)
+                (self._senders.id_of(key.source), key.metric.value, pairs_to_text(key.labels), min(amount, _AMOUNT_MAX))
                 for key, amount in amounts.items()
                 if amount
             ],
@@ -69,8 +78,8 @@ class TallyStore:
 
     def totals(self) -> dict[Metric, int]:
         """Total of each metric that there is a tally of."""
-        rows = self._connection.execute("SELECT metric, sum(amount) FROM tally GROUP BY metric")
-        return {Metric(metric): amount for metric, amount in rows}
+        rows = self._connection.execute(_TOTALS)
+        return {Metric(metric): whole * PICO_PER_USD + rest for metric, whole, rest in rows}
 
     def _grown(self, point: ActivityPoint, ledger_began_unix_nano: int) -> int:
         if point.temporality is Temporality.DELTA:

@@ -195,7 +195,8 @@ def test_points_are_control_totals_in_pico_usd_or_tokens() -> None:
     assert metered.points[0].series != metered.points[1].series
 
 
-def test_a_fraction_of_a_token_is_refused() -> None:
-    metered = METER.meter(Batch(Signal.METRICS, items=1, points=(point("claude_code.token.usage", 0.5, {}),)))
-    assert metered.points == ()
-    assert [problem.reason for problem in metered.problems] == [Reason.BAD_COUNT]
+@pytest.mark.parametrize(("value", "taken"), [(0.5, 0), (-1.0, 0), (10.0**15, 1), (10.0**15 + 1, 0)])
+def test_a_count_of_tokens_that_cannot_be_is_refused(value: float, taken: int) -> None:
+    metered = METER.meter(Batch(Signal.METRICS, items=1, points=(point("claude_code.token.usage", value, {}),)))
+    assert len(metered.points) == taken
+    assert [problem.reason for problem in metered.problems] == [Reason.BAD_COUNT] * (1 - taken)

@@ -81,6 +81,18 @@ def test_what_is_folded_is_folded_once(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_total_that_64_bits_do_not_hold_stops_there_and_more_is_taken_still(tmp_path: Path) -> None:
+    most = 2**63 - 1
+    keys = [TallyKey(sender, Metric.COMMITS, ()) for sender in (SENDER, Source(session_id="t"))]
+    ledger = Ledger.open(tmp_path / "ledger.db", max_series=10)
+    for amount in (2**62, 2**62 - 2, 1, 1, 2**70):
+        with ledger.transaction():
+            ledger.tallies.add(dict.fromkeys(keys, amount))
+    assert ledger.tallies.grown() == [(key, most) for key in keys]
+    assert ledger.tallies.totals() == {Metric.COMMITS: 2 * most}
+    ledger.close()
+
+
 def test_series_of_tallies_carry_no_session_and_name_what_is_missing() -> None:
     other = Source(session_id="t", labels=SENDER.labels)
     grown = [

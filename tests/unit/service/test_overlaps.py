@@ -73,3 +73,15 @@ def test_many_calls_at_a_border_with_nothing_behind_it(after: bool, calls: int, 
         with open_books(tmp_path / f"{number}.db") as books:
             books.take(*order, at=NOW + 5 * SECOND).rest()
             assert (books.cost_usd, books.residuals) == (f"{calls / 100:.2f}".rstrip("0"), [])
+
+
+def test_a_line_that_nobody_can_have_used_is_charged_within_64_bits(tmp_path: Path) -> None:
+    """Opus 4.1, 10^10 tokens of each class: 10^4 x ($15 + $75 + $1.50 + $18.75) = $1,102,500; and more is taken."""
+    most = Usage(10**15, 10**15, 10**15, 10**15)
+    with open_books(tmp_path / "ledger.db") as books:
+        for n in range(30):
+            made_up = client.sums("claude-opus-4-1", most, 999_999.0, start=NOW, end=NOW + (60 + n) * SECOND, n=n)
+            books.take(made_up, at=NOW + 100 * SECOND)
+        assert books.rest().cost_usd == "1102500"
+        books.take(client.log("req_1", "claude-opus-4-1", Usage(output=1000)), at=NOW + 1000 * SECOND)
+        assert books.rest().cost_usd == "1102500.075"
