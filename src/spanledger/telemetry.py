@@ -32,6 +32,7 @@ class Counter(StrEnum):
     RECORDS_REJECTED_BY_DESTINATION = "forward.records_rejected"
     REFUSED = "receiver.refused"
     REQUESTS_RECEIVED = "receiver.requests"
+    SERIES_CUT = "series.cut"
     SERIES_OVERFLOWED = "series.overflowed"
 
 
@@ -65,6 +66,9 @@ COUNTERS: dict[Counter, CounterSpec] = {
         CounterSpec(Counter.DUPLICATES, "{record}", "Records that were there already.", is_exported=False),
         CounterSpec(Counter.COMMITS_FAILED, "{commit}", "Commits that failed; their senders were told to try again."),
         CounterSpec(Counter.SERIES_OVERFLOWED, "{series}", "Labels that found no room under `metrics.max_series`."),
+        CounterSpec(
+            Counter.SERIES_CUT, "{series}", "New series with a label that was cut to `metrics.max_label_bytes`."
+        ),
         CounterSpec(Counter.PAYLOADS_FORWARDED, "{payload}", "Payloads that a destination took."),
         CounterSpec(Counter.EXPORTS_RETRIED, "{request}", "Requests to a destination that are tried again."),
         CounterSpec(Counter.PAYLOADS_SET_ASIDE, "{payload}", "Payloads that a destination refused for good."),

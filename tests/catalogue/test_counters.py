@@ -213,9 +213,9 @@ def test_k43_a_counter_that_counted_once_is_said_again_ten_minutes_later(tmp_pat
         export = SeriesExport(books.ledger, books.parts.pipeline, (), Counters(), Temporality.CUMULATIVE)
         said = []
         for minutes in (0, 1, 11):  # the first export primes the series
-            body = export.begin("backend", books.now_unix_nano + minutes * MINUTE)
-            export.end("backend", Accepted())
-            said.append([(p.metric, p.attributes, p.value, p.start_unix_nano) for p in decode_sums(body)])
+            (part,) = export.begin("backend", books.now_unix_nano + minutes * MINUTE)
+            export.end("backend", [(part, Accepted())])
+            said.append([(p.metric, p.attributes, p.value, p.start_unix_nano) for p in decode_sums(part.body)])
         assert said[1] == said[2]
         cost = [value for metric, _, value, _ in said[2] if metric == Metric.COST]
         assert sum(cost) == pytest.approx(CENT)

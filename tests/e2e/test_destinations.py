@@ -9,15 +9,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import requests
 
 from spanledger.core.events import Event
+from spanledger.core.labels import cut_label
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Signal
 from spanledger.service.sink import OtlpSink
 from spanledger.telemetry import Counter
 from support.logged import messages_of
 from support.replaying import read_folder, replay_folders
-from support.serving import Transport, running, send, standing
+from support.serving import Running, Transport, running, send, standing
+from support.telling import Client, Usage
 from support.truth import CAPTURES
 
 FOLDER = CAPTURES / "s03_subagent"
@@ -40,6 +43,36 @@ def never_answering(stack: AsyncExitStack) -> str:
     listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
     host, port = listening.getsockname()
     return f"http://{host}:{port}"
+
+
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_names_of_a_megabyte_leave_as_they_came_but_metrics_stay_small_and_whole(
+    temporality: str, tmp_path: Path
+) -> None:
+    """Two models whose names end differently: each has series of its own, under labels of 64 bytes."""
+    models = ["m" * 10**6 + end for end in "12"]
+    calls = [Client().log(f"req_{model[-1]}", model, Usage(1_000)) for model in models]
+    few_bytes = {"metrics__max_label_bytes": "64", "metrics__max_request_bytes": "20000"}
+
+    async def run() -> tuple[Running, int]:
+        async with running(tmp_path / "ledger.db", metrics__temporality=temporality, **few_bytes) as up:
+            await send(Transport.GRPC, up.addresses, [*deliveries(), *calls])
+            await up.service.rest()
+            await up.service.flush()
+            text = await asyncio.to_thread(requests.get, f"http://{up.addresses.admin}/metrics", timeout=30)
+            return up, len(text.content)
+
+    up, scrape_bytes = asyncio.run(run())
+    logs = b"".join(up.sink.bodies[Signal.LOGS])
+    assert all(model.encode() in logs for model in models)
+    bodies = up.sink.bodies[Signal.METRICS]
+    assert max(map(len, bodies)) <= 20_000
+    assert len(bodies) > 4, "each of the four exports needs more than one request"
+    assert scrape_bytes < 10**6
+    assert up.sink.metric_totals() == standing(tmp_path / "ledger.db").figures.metrics
+    told = {value for point in up.sink.sum_points() for name, value in point.attributes if name == "model"}
+    assert {cut_label(model, 64) for model in models} <= told
+    assert up.service.counters.snapshot()[Counter.SERIES_CUT] > 0
 
 
 def test_each_destination_gets_the_signals_that_are_meant_for_it(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ def exports(books: Books, url: str, first: int, last: int) -> None:
     headers = {"content-type": "application/x-protobuf"}
     for now in range(first, last + 1, MINUTE):
         books.take(at=now)
-        body = export.begin("prometheus", now)
-        requests.post(f"{url}/api/v1/otlp/v1/metrics", data=body, headers=headers, timeout=10).raise_for_status()
-        export.end("prometheus", Accepted())
+        (part,) = export.begin("prometheus", now)
+        requests.post(f"{url}/api/v1/otlp/v1/metrics", data=part.body, headers=headers, timeout=10).raise_for_status()
+        export.end("prometheus", [(part, Accepted())])
 
 
 def total(url: str, at: int, window: str, metric: Metric = Metric.COST, **labels: str) -> int:

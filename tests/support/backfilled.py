@@ -105,7 +105,8 @@ class Exporting:
     def export(self, now_unix_nano: int) -> None:
         """Export everything as it is."""
         self.watch.refresh(now_unix_nano, tell=False)
-        body = self.series.begin(DESTINATION, now_unix_nano) + dated(self.telemetry.body(), now_unix_nano)
+        (part,) = self.series.begin(DESTINATION, now_unix_nano)
+        body = part.body + dated(self.telemetry.body(), now_unix_nano)
         answer = self.session.post(
             f"{self.prometheus.otlp_url}/v1/metrics",
             data=body,
@@ -113,7 +114,7 @@ class Exporting:
             timeout=60,
         )
         assert answer.status_code == 200, answer.text
-        self.series.end(DESTINATION, Accepted())
+        self.series.end(DESTINATION, [(part, Accepted())])
         self.exports += 1
 
 

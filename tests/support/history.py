@@ -8,8 +8,8 @@
 `play` runs the real pipeline on the clock of the past: deliveries are accepted in groups, what falls due is done at its
 time, `on_booked` is told what became of each group, and `on_tick` is called at every whole multiple of
 `every_seconds`. There a test folds and exports, for instance
-`SeriesExport(...).begin("default", now_unix_nano)`, whose body has the past's own times: series and gauges (give it the
-readers of `service.gauges` and a `BudgetWatch` that was refreshed at `now_unix_nano`) can be sent to a backend that
+`SeriesExport(...).begin("default", now_unix_nano)`, whose parts have the past's own times: series and gauges (give it
+the readers of `service.gauges` and a `BudgetWatch` that was refreshed at `now_unix_nano`) can be sent to a backend that
 takes old samples in order. The same seed gives the same bytes.
 
 A month has about 94,000 calls and takes about two minutes. Every developer works as measured on client 2.1.330, except

@@ -22,6 +22,7 @@ from spanledger.config.receivers import Receiver
 from spanledger.core.defaults import Defaults
 from spanledger.core.events import Level, LogFormat
 from spanledger.core.genai import InputTokens
+from spanledger.core.labels import MAX_LABEL_BYTES, MIN_LABEL_BYTES
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS
 from spanledger.core.usage import Temporality
 
@@ -81,6 +82,14 @@ class Metrics(Section):
     )
     max_series: int = Field(
         default=10_000, gt=0, description="Series kept for each metric; what exceeds it goes to an overflow series."
+    )
+    max_label_bytes: int = Field(
+        default=MAX_LABEL_BYTES,
+        ge=MIN_LABEL_BYTES,
+        description="A longer value of a label is cut, and ends in `…` and a digest of the whole.",
+    )
+    max_request_bytes: int = Field(
+        default=4 * 2**20, gt=0, description="An export larger than this is sent in several requests."
     )
 
 

@@ -21,6 +21,7 @@ _LOSSES = (
     Counter.CONNECTIONS_CLOSED,
     Counter.COMMITS_FAILED,
     Counter.SERIES_OVERFLOWED,
+    Counter.SERIES_CUT,
     Counter.EXPORTS_RETRIED,
     Counter.PAYLOADS_SET_ASIDE,
     Counter.PAYLOADS_NOT_FORWARDED,

@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from spanledger.core.batch import Scalar
 from spanledger.core.deltas import Delta
 from spanledger.core.events import Event
 from spanledger.core.gauges import Reading
+from spanledger.core.labels import MAX_LABEL_BYTES
 from spanledger.core.semconv import METRICS
 from spanledger.core.usage import Signal, Temporality
-from spanledger.core.views import SeriesState
-from spanledger.exporter.client import Accepted, OtlpClient, Outcome
+from spanledger.core.views import SeriesKey, SeriesState
+from spanledger.exporter.client import Accepted, Deferred, OtlpClient, Outcome
 from spanledger.logs import tell
 from spanledger.otlp.encode import GaugePoint, SeriesPoint, encode_metrics
 from spanledger.telemetry import Counter, Counters
 
 SCOPE_NAME = "spanledger"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How long a label may be, and how large a request with more than one point; None: as large as it comes."""
+
+    max_label_bytes: int = MAX_LABEL_BYTES
+    max_request_bytes: int | None = None
+
+
+ONE_REQUEST = RequestLimits()
+"""Everything in one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One request of an export, and the series that it tells of."""
+
+    body: bytes
+    keys: frozenset[SeriesKey] = frozenset()
+
+
+Sent = Sequence[tuple[Part, Outcome]]
+"""An export: each part and what became of it."""
 
 
 def series_points(destination: str, states: Iterable[SeriesState], now_unix_nano: int) -> list[SeriesPoint]:
@@ -43,30 +69,54 @@ def delta_points(deltas: Iterable[Delta], now_unix_nano: int) -> list[SeriesPoin
     ]
 
 
-def metrics_body(
+def metrics_parts(
     points: Sequence[SeriesPoint],
     readings: Sequence[Reading],
     resource: Mapping[str, Scalar],
-    version: str,
     now_unix_nano: int,
     temporality: Temporality = Temporality.CUMULATIVE,
-) -> bytes:
-    """Encode points of series and readings as an OTLP metrics request; `temporality` is that of rising sums."""
-    gauges = [GaugePoint(one, now_unix_nano) for one in readings]
-    return encode_metrics(resource, SCOPE_NAME, version, points, gauges, temporality)
+    limits: RequestLimits = ONE_REQUEST,
+) -> list[Part]:
+    """Encode points of series and readings as OTLP metrics requests; `temporality` is that of rising sums."""
+    release = str(resource["service.version"])
+
+    def parts(some: Sequence[SeriesPoint | GaugePoint]) -> Iterator[Part]:
+        series = [point for point in some if isinstance(point, SeriesPoint)]
+        gauges = [point for point in some if isinstance(point, GaugePoint)]
+        body = encode_metrics(resource, SCOPE_NAME, release, series, gauges, temporality, limits.max_label_bytes)
+        if fits(len(body), limits) or len(some) < 2:
+            yield Part(body, frozenset(SeriesKey(point.spec.name, point.labels) for point in series))
+            return
+        yield from parts(some[: len(some) // 2])
+        yield from parts(some[len(some) // 2 :])
+
+    return list(parts([*points, *(GaugePoint(one, now_unix_nano) for one in readings)]))
+
+
+def with_body(parts: Sequence[Part], body: bytes, limits: RequestLimits) -> list[Part]:
+    """Put a request behind the last part, or in one of its own where both are too large together."""
+    *others, last = parts
+    if fits(len(last.body) + len(body), limits):
+        return [*others, Part(last.body + body, last.keys)]
+    return [*parts, Part(body)]
+
+
+def fits(size_bytes: int, limits: RequestLimits) -> bool:
+    """Whether a request may be of this size."""
+    return limits.max_request_bytes is None or size_bytes <= limits.max_request_bytes
 
 
 class MetricsExporter:
     """Sends series and gauges every interval, and when told to hurry.
 
     A failed export is not repeated: the next one says what is missing.
-    `begin` folds and encodes on the ledger's thread; `end` notes the outcome there.
+    `begin` folds and encodes on the ledger's thread; `end` notes there what became of each part.
     """
 
     def __init__(
         self,
-        begin: Callable[[], Awaitable[bytes]],
-        end: Callable[[Outcome], Awaitable[None]],
+        begin: Callable[[], Awaitable[Sequence[Part]]],
+        end: Callable[[Sent], Awaitable[None]],
         destination: str,
         client: OtlpClient,
         counters: Counters,
@@ -106,15 +156,30 @@ class MetricsExporter:
             await self.export()
 
     async def export(self) -> bool:
-        """Export once; True when the destination took it."""
+        """Export once; True when the destination took all of it."""
         # Effect 8: the destination has the sums. Cumulative ones lose nothing by a kill at any moment. A delta export
         # that was written down and came to no end is not sent again: what it held is counted as in doubt.
-        body = await self._begin()
-        self._is_due.clear()  # what hurried meanwhile is in it
-        outcome = await self._client.export(Signal.METRICS, body)
-        await self._end(outcome)
-        if isinstance(outcome, Accepted):
+        parts = await self._begin()
+        self._is_due.clear()  # what hurried meanwhile is in them
+        sent = await self._send(parts)
+        await self._end(sent)
+        failed = [outcome for _, outcome in sent if not isinstance(outcome, Accepted)]
+        if not failed:
             return True
-        self._counters.add(Counter.METRIC_EXPORTS_FAILED)
-        tell(Event.METRICS_NOT_SENT, destination=self._destination, why=outcome.reason)
+        self._counters.add(Counter.METRIC_EXPORTS_FAILED, len(failed))
+        tell(Event.METRICS_NOT_SENT, destination=self._destination, why=failed[0].reason)
         return False
+
+    async def _send(self, parts: Sequence[Part]) -> Sent:
+        """Send one part after the other. What becomes of one holds no other up, unless the destination takes none now.
+
+        It takes none when it is not there or asks for time. Where an answer is lost another may still come.
+        """
+        sent: list[tuple[Part, Outcome]] = []
+        away: Deferred | None = None
+        for part in parts:
+            outcome = away or await self._client.export(Signal.METRICS, part.body)
+            if isinstance(outcome, Deferred) and not outcome.in_doubt:
+                away = outcome
+            sent.append((part, outcome))
+        return sent

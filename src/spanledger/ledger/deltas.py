@@ -7,7 +7,8 @@ come to (a kill) leaves it unconfirmed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from spanledger.core.deltas import Arrival, Delta
 from spanledger.core.semconv import Metric
@@ -24,6 +25,8 @@ _PUT = """
 INSERT INTO delta (destination, metric, labels, sent, in_flight, unconfirmed) VALUES (?, ?, ?, ?, ?, '0')
 ON CONFLICT DO UPDATE SET sent = excluded.sent, in_flight = excluded.in_flight
 """
+
+_NONE_APART: Mapping[SeriesKey, Arrival] = MappingProxyType({})
 
 
 class DeltaStore:
@@ -57,8 +60,11 @@ class DeltaStore:
         self._database.set_meta(f"{_WINDOW_IN_FLIGHT}:{destination}", str(now_unix_nano))
         return deltas
 
-    def end(self, destination: str, arrival: Arrival) -> None:
-        """Note what became of the export that was begun last; without one nothing changes."""
+    def end(self, destination: str, arrival: Arrival, apart: Mapping[SeriesKey, Arrival] = _NONE_APART) -> None:
+        """Note what became of the export that was begun last; without one nothing changes.
+
+        `apart` are series that left in parts of the export, each with an end of its own.
+        """
         rows = self._database.connection.execute(
             "SELECT metric, labels, sent, in_flight, unconfirmed FROM delta WHERE destination = ? AND in_flight <> '0'",
             (destination,),
@@ -66,22 +72,14 @@ class DeltaStore:
         window = self._database.meta(f"{_WINDOW_IN_FLIGHT}:{destination}")
         if window:
             self._database.set_meta(f"{_WINDOW_IN_FLIGHT}:{destination}", "")
-        if window and arrival is not Arrival.NOT_TAKEN:
+        if window and any(one is not Arrival.NOT_TAKEN for one in apart.values() or (arrival,)):
             self._database.set_meta(f"{_WINDOW_END}:{destination}", window)
-        gone = 0 if arrival is Arrival.NOT_TAKEN else 1
-        doubted = 1 if arrival is Arrival.IN_DOUBT else 0
         self._database.connection.executemany(
             "UPDATE delta SET sent = ?, in_flight = '0', unconfirmed = ? "
             "WHERE destination = ? AND metric = ? AND labels = ?",
             [
-                (
-                    str(int(sent) + gone * int(in_flight)),
-                    str(int(unconfirmed) + doubted * int(in_flight)),
-                    destination,
-                    metric,
-                    labels,
-                )
-                for metric, labels, sent, in_flight, unconfirmed in rows
+                (*_after(apart.get(_key(metric, labels), arrival), *map(int, amounts)), destination, metric, labels)
+                for metric, labels, *amounts in rows
             ],
         )
 
@@ -97,7 +95,7 @@ class DeltaStore:
         rows = self._database.connection.execute(
             "SELECT metric, labels, sent FROM delta WHERE destination = ?", (destination,)
         )
-        return {SeriesKey(Metric(metric), pairs_from_text(labels)): int(sent) for metric, labels, sent in rows}
+        return {_key(metric, labels): int(sent) for metric, labels, sent in rows}
 
     def _put(self, destination: str, rows: Iterable[tuple[SeriesKey, int, int]]) -> None:
         self._database.connection.executemany(
@@ -107,3 +105,18 @@ class DeltaStore:
                 for key, sent, in_flight in rows
             ],
         )
+
+
+def _key(metric: str, labels: str) -> SeriesKey:
+    return SeriesKey(Metric(metric), pairs_from_text(labels))
+
+
+def _after(arrival: Arrival, sent: int, in_flight: int, unconfirmed: int) -> tuple[str, str]:
+    """What was sent of a series, and what of it is unconfirmed, once its part of an export has come to an end."""
+    match arrival:
+        case Arrival.NOT_TAKEN:
+            return str(sent), str(unconfirmed)
+        case Arrival.CONFIRMED:
+            return str(sent + in_flight), str(unconfirmed)
+        case Arrival.IN_DOUBT:
+            return str(sent + in_flight), str(unconfirmed + in_flight)

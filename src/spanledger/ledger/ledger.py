@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from spanledger.core.labels import MAX_LABEL_BYTES
 from spanledger.core.views import Report, report
 from spanledger.ledger.control import ControlStore
 from spanledger.ledger.database import Database
@@ -46,13 +47,13 @@ class Ledger:
     portions: PortionStore
 
     @classmethod
-    def open(cls, path: Path, *, max_series: int) -> Ledger:
+    def open(cls, path: Path, *, max_series: int, max_label_bytes: int = MAX_LABEL_BYTES) -> Ledger:
         """Open or make a ledger file.
 
         Raises:
             ConfigError: see `Database.open`.
         """
-        return cls._of(Database.open(path), max_series)
+        return cls._of(Database.open(path), max_series, max_label_bytes)
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
@@ -73,7 +74,7 @@ class Ledger:
         return cls._of(Database.append(path), 0)
 
     @classmethod
-    def _of(cls, database: Database, max_series: int) -> Ledger:
+    def _of(cls, database: Database, max_series: int, max_label_bytes: int = MAX_LABEL_BYTES) -> Ledger:
         dimensions = Dimensions(database)
         return cls(
             database=database,
@@ -83,7 +84,7 @@ class Ledger:
             control=ControlStore(database, dimensions),
             residuals=ResidualStore(database, dimensions),
             tallies=TallyStore(database, dimensions),
-            series=SeriesStore(database, max_series),
+            series=SeriesStore(database, max_series, max_label_bytes),
             deltas=DeltaStore(database),
             outbox=OutboxStore(database),
             heard=HeardStore(database, dimensions),

@@ -12,6 +12,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, N
 
 from spanledger.core.batch import Scalar
 from spanledger.core.gauges import GAUGES, Reading
+from spanledger.core.labels import MAX_LABEL_BYTES, cut_label
 from spanledger.core.money import usd_double
 from spanledger.core.semconv import OVERFLOW_LABEL, MetricSpec, Quantity
 from spanledger.core.times import NANO_PER_SECOND
@@ -61,11 +62,13 @@ def encode_metrics(
     points: Sequence[SeriesPoint],
     gauges: Sequence[GaugePoint] = (),
     temporality: Temporality = Temporality.CUMULATIVE,
+    max_label_bytes: int = MAX_LABEL_BYTES,
 ) -> bytes:
     """Encode series, then gauges, as one request: a metric for each name, in order of name and labels.
 
     `temporality` is that of the sums that only rise; others are cumulative always, as OpenTelemetry's exporter
-    specification has it. This is where money becomes a double (USD) and nowhere else.
+    specification has it. Longer labels are cut: gauges have them, and series that older ledgers began. This is where
+    money becomes a double (USD) and nowhere else.
     """
     request = ExportMetricsServiceRequest()
     group = request.resource_metrics.add()
@@ -80,12 +83,12 @@ def encode_metrics(
         is_delta = spec.monotonic and temporality is Temporality.DELTA
         metric.sum.aggregation_temporality = _DELTA if is_delta else _CUMULATIVE
         metric.sum.is_monotonic = spec.monotonic
-        metric.sum.data_points.extend(map(_data_point, of_metric))
+        metric.sum.data_points.extend(_data_point(point, max_label_bytes) for point in of_metric)
     readings = sorted(gauges, key=lambda point: (point.reading.gauge, point.reading.labels))
     for name, several in groupby(readings, key=lambda point: point.reading.gauge):
         gauge = GAUGES[name]
         metric = scope.metrics.add(name=gauge.name, unit=gauge.unit, description=gauge.description)
-        metric.gauge.data_points.extend(map(_gauge_point, several))
+        metric.gauge.data_points.extend(_gauge_point(point, max_label_bytes) for point in several)
     return request.SerializeToString()
 
 
@@ -110,9 +113,9 @@ def decode_sums(body: bytes) -> list[SumPoint]:
     ]
 
 
-def _data_point(point: SeriesPoint) -> NumberDataPoint:
+def _data_point(point: SeriesPoint, max_label_bytes: int) -> NumberDataPoint:
     encoded = NumberDataPoint(
-        attributes=_key_values((label, _label_value(label, value)) for label, value in point.labels),
+        attributes=_labels(point.labels, max_label_bytes),
         start_time_unix_nano=point.start_unix_nano,
         time_unix_nano=point.time_unix_nano,
     )
@@ -120,10 +123,10 @@ def _data_point(point: SeriesPoint) -> NumberDataPoint:
     return encoded
 
 
-def _gauge_point(point: GaugePoint) -> NumberDataPoint:
+def _gauge_point(point: GaugePoint, max_label_bytes: int) -> NumberDataPoint:
     reading = point.reading
     encoded = NumberDataPoint(
-        attributes=_key_values((label, _label_value(label, value)) for label, value in reading.labels),
+        attributes=_labels(reading.labels, max_label_bytes),
         time_unix_nano=point.time_unix_nano,
     )
     _put_value(encoded, GAUGES[reading.gauge].quantity, reading.value)
@@ -140,9 +143,11 @@ def _put_value(encoded: NumberDataPoint, quantity: Quantity, value: int) -> None
             encoded.as_double = value / NANO_PER_SECOND
 
 
-def _label_value(label: str, value: str) -> Scalar:
+def _labels(labels: Iterable[tuple[str, str]], max_bytes: int) -> list[KeyValue]:
     """Labels are text; the overflow mark is a boolean by the OpenTelemetry specification."""
-    return value == "true" if label == OVERFLOW_LABEL else value
+    return _key_values(
+        (label, value == "true" if label == OVERFLOW_LABEL else cut_label(value, max_bytes)) for label, value in labels
+    )
 
 
 def _key_values(pairs: Iterable[tuple[str, Scalar]]) -> list[KeyValue]:

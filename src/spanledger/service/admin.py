@@ -70,9 +70,9 @@ class ServiceAdmin:
         return prometheus_text(body + self._telemetry.body()), CONTENT_TYPE
 
     def _body(self) -> bytes:
-        body = self._export.begin(SCRAPE, time.time_ns())
-        self._export.end(SCRAPE, Accepted())
-        return body
+        parts = self._export.begin(SCRAPE, time.time_ns())
+        self._export.end(SCRAPE, [(part, Accepted()) for part in parts])
+        return b"".join(part.body for part in parts)
 
     def _waiting(self) -> dict[str, int]:
         return {f"outbox.{name}": self._parts.ledger.outbox.state(name).pending for name in self._destinations}

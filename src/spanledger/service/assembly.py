@@ -50,7 +50,8 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
     seen = look_at(settings.prices.paths)
     prices = prices or load_prices(settings)
     redaction = load_redaction(settings.privacy)
-    ledger = Ledger.open(ledger_path, max_series=settings.metrics.max_series)
+    metrics = settings.metrics
+    ledger = Ledger.open(ledger_path, max_series=metrics.max_series, max_label_bytes=metrics.max_label_bytes)
     meter = Meter(settings.metrics.resource_labels, settings.prices.known_defaults.attributes)
     options = Options(
         policy_of(settings, prices),

@@ -9,7 +9,7 @@ export    postings -> series -> OTLP metrics            (one transaction)
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spanledger.core.batch import Scalar
@@ -27,8 +27,9 @@ from spanledger.core.tally import TallyKey, duplicate_tallies, tally_increments
 from spanledger.core.turn import Turn
 from spanledger.core.usage import ActivityPoint, ControlPoint, Evidence, Problem, Signal, UsageRecord
 from spanledger.core.verdict import Hints
-from spanledger.core.views import series_increments
+from spanledger.core.views import SeriesKey, series_increments
 from spanledger.ledger.ledger import Ledger
+from spanledger.ledger.series import Crowding
 from spanledger.otlp.claims import claim, unclaimed
 from spanledger.otlp.decode import decode_groups
 from spanledger.otlp.enrich import enrich
@@ -256,12 +257,12 @@ class Pipeline:
         )
         return min((at for at in times if at is not None), default=None)
 
-    def fold(self, now_unix_nano: int) -> int:
-        """Fold what came since into the series: postings and tallies; give how many labels found no room."""
+    def fold(self, now_unix_nano: int) -> Crowding:
+        """Fold what came since into the series: postings and tallies; give which labels did not fit."""
         series, last_id = self._ledger.series, self._ledger.postings.last_id()
         grown = self._ledger.tallies.grown()
         if last_id == series.watermark and not grown:
-            return 0
+            return Crowding()
         totals = self._ledger.postings.totals(after_id=series.watermark, to_id=last_id)
         increments = series_increments(totals) | tally_increments(grown)
         with self._ledger.transaction():
@@ -270,16 +271,15 @@ class Pipeline:
             self._ledger.tallies.fold()
             return series.add(increments, to_posting_id=last_id, now_unix_nano=now_unix_nano)
 
-    def prime(self, destination: str, at_unix_nano: int) -> None:
-        """Note that an export of all series, of a time, arrived at a destination."""
+    def prime(self, destination: str, at_unix_nano: int, keys: Collection[SeriesKey] | None = None) -> None:
+        """Note that an export of these series, or of all, of a time, arrived at a destination."""
         series = self._ledger.series
-        if series.told_since(destination) is not None and all(
-            destination in state.primed_at for state in series.states()
-        ):
+        heard = (state for state in series.states() if keys is None or state.key in keys)
+        if series.told_since(destination) is not None and all(destination in state.primed_at for state in heard):
             return
         with self._ledger.transaction():
             # Effect 9: COMMIT. A kill before it makes the series say 0 once more to a destination that heard just that.
-            series.prime(destination, at_unix_nano)
+            series.prime(destination, at_unix_nano, keys)
 
     def expire(self, now_unix_nano: int) -> int:
         """Drop payloads that no destination took for too long; give how many deliveries will not be."""

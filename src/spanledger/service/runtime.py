@@ -15,9 +15,8 @@ from spanledger.core.events import Event
 from spanledger.core.settling import Prices
 from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND, shown_time
 from spanledger.core.usage import Signal, Temporality
-from spanledger.exporter.client import Outcome
 from spanledger.exporter.forward import Forwarder
-from spanledger.exporter.metrics import MetricsExporter
+from spanledger.exporter.metrics import MetricsExporter, Part, RequestLimits, Sent, with_body
 from spanledger.exporter.retry import Backoff
 from spanledger.ledger.ledger import Ledger
 from spanledger.logs import tell
@@ -95,6 +94,7 @@ class Service:
             self._budgets.readings,
             lambda now_unix_nano: component_readings(parts.ledger, self.watch.fault, now_unix_nano),
         )
+        self._request_limits = RequestLimits(settings.metrics.max_label_bytes, settings.metrics.max_request_bytes)
         self._series_export = SeriesExport(
             parts.ledger,
             parts.pipeline,
@@ -102,6 +102,7 @@ class Service:
             self.counters,
             settings.metrics.temporality,
             self.watch.failed,
+            self._request_limits,
         )
         self._forwarders = [self._payload_forwarder(to) for to in destinations if to.signals]
         self._metrics_exporters = [self._metrics_exporter(to) for to in destinations if to.cost_metrics]
@@ -312,19 +313,20 @@ class Service:
             self.counters,
             Temporality.CUMULATIVE,
             self.watch.failed,
+            RequestLimits(self._settings.metrics.max_label_bytes),
         )
         look = self._look_at_budgets
         admin = ServiceAdmin(self._parts, self._worker, self.watch, export, self._telemetry, look, names)
         return AdminServer(admin, endpoint)
 
     def _metrics_exporter(self, to: NamedClient) -> MetricsExporter:
-        async def begin() -> bytes:
+        async def begin() -> list[Part]:
             await self._look_at_budgets()
-            body = await self._worker.run(lambda: self._series_export.begin(to.name, time.time_ns()))
-            return body + self._telemetry.body()
+            parts = await self._worker.run(lambda: self._series_export.begin(to.name, time.time_ns()))
+            return with_body(parts, self._telemetry.body(), self._request_limits)
 
-        async def end(outcome: Outcome) -> None:
-            await self._worker.run(lambda: self._series_export.end(to.name, outcome))
+        async def end(sent: Sent) -> None:
+            await self._worker.run(lambda: self._series_export.end(to.name, sent))
 
         return MetricsExporter(
             begin, end, to.name, to.client, self.counters, interval_seconds=self._settings.metrics.interval_seconds

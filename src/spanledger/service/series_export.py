@@ -13,7 +13,15 @@ from spanledger.core.semconv import METRICS
 from spanledger.core.usage import Temporality
 from spanledger.core.views import SeriesState
 from spanledger.exporter.client import Accepted, Deferred, Outcome, Refused
-from spanledger.exporter.metrics import delta_points, metrics_body, series_points
+from spanledger.exporter.metrics import (
+    ONE_REQUEST,
+    Part,
+    RequestLimits,
+    Sent,
+    delta_points,
+    metrics_parts,
+    series_points,
+)
 from spanledger.ledger.faults import fault_of
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.encode import SeriesPoint
@@ -38,6 +46,7 @@ class SeriesExport:
         counters: Counters,
         temporality: Temporality,
         on_failed: Callable[[Exception], None] | None = None,
+        limits: RequestLimits = ONE_REQUEST,
     ) -> None:
         self._ledger = ledger
         self._pipeline = pipeline
@@ -46,6 +55,7 @@ class SeriesExport:
         self._temporality = temporality
         self._on_failed = on_failed
         self._begun_unix_nano: dict[str, int] = {}
+        self._limits = limits
 
     def prepare(self, destinations: Iterable[str]) -> None:
         """Note how destinations are told of series from now on; before anything is folded that they have not heard."""
@@ -57,10 +67,12 @@ class SeriesExport:
             for destination in changed:
                 self._ledger.deltas.choose(destination, self._temporality, states)
 
-    def begin(self, destination: str, now_unix_nano: int) -> bytes:
-        """Fold, read the gauges, and give the body to send; a delta export is written down before it leaves."""
+    def begin(self, destination: str, now_unix_nano: int) -> list[Part]:
+        """Fold, read the gauges, and give what to send; a delta export is written down before it leaves."""
         with self._unless_the_disk_refuses():
-            self._counters.add(Counter.SERIES_OVERFLOWED, self._pipeline.fold(now_unix_nano))
+            crowding = self._pipeline.fold(now_unix_nano)
+            self._counters.add(Counter.SERIES_OVERFLOWED, crowding.overflowed)
+            self._counters.add(Counter.SERIES_CUT, crowding.cut)
         states = self._ledger.series.states()
         points = self._points(destination, states, now_unix_nano)
         resource = resource_of(self._ledger)
@@ -68,18 +80,19 @@ class SeriesExport:
         told_since = self._ledger.series.told_since(destination)
         start = reading(Gauge.EXPORT_START, now_unix_nano if told_since is None else told_since)
         gauges = [*readings(self._readers, now_unix_nano), start]
-        release = resource["service.version"]
-        return metrics_body(points, gauges, resource, release, now_unix_nano, self._temporality)
+        return metrics_parts(points, gauges, resource, now_unix_nano, self._temporality, self._limits)
 
-    def end(self, destination: str, outcome: Outcome) -> None:
-        """Note what became of the body."""
-        if isinstance(outcome, Accepted):
+    def end(self, destination: str, sent: Sent) -> None:
+        """Note what became of each part, for the series that it told of."""
+        taken = [part.keys for part, outcome in sent if isinstance(outcome, Accepted)]
+        if taken:
             with self._unless_the_disk_refuses():
-                self._pipeline.prime(destination, self._begun_unix_nano[destination])
+                self._pipeline.prime(destination, self._begun_unix_nano[destination], frozenset().union(*taken))
         if self._temporality is Temporality.DELTA:
+            arrivals = {key: _arrival(outcome) for part, outcome in sent for key in part.keys}
             with self._ledger.transaction():
                 # Effect 11: COMMIT. A kill before it leaves the export without an end: in doubt, and not sent again.
-                self._ledger.deltas.end(destination, _arrival(outcome))
+                self._ledger.deltas.end(destination, Arrival.IN_DOUBT, arrivals)
 
     @contextmanager
     def _unless_the_disk_refuses(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from spanledger.core.delivery import Payload
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Outcome, Refused
 from spanledger.exporter.forward import Forwarder
-from spanledger.exporter.metrics import MetricsExporter
+from spanledger.exporter.metrics import MetricsExporter, Part, Sent
 from spanledger.exporter.retry import Backoff
 from spanledger.telemetry import Counter, Counters
 
@@ -188,11 +188,11 @@ def test_every_export_tells_its_outcome(answers: list[Outcome], told: list[Outco
     ended: list[Outcome] = []
     counters = Counters()
 
-    async def begin() -> bytes:
-        return b"metrics"
+    async def begin() -> list[Part]:
+        return [Part(b"metrics")]
 
-    async def end(outcome: Outcome) -> None:
-        ended.append(outcome)
+    async def end(sent: Sent) -> None:
+        ended.extend(outcome for _, outcome in sent)
 
     async def run() -> None:
         exporter = MetricsExporter(begin, end, "default", ScriptedClient(answers), counters, interval_seconds=60)

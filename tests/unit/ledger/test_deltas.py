@@ -106,6 +106,28 @@ def test_deltas_begin_where_cumulative_sums_ended(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_parts_of_an_export_have_ends_of_their_own(ledger: Ledger) -> None:
+    c = SeriesKey(Metric.COST, (("model", "c"),))
+    grow(ledger, {A: 1, B: 10, c: 100}, at=10 * LEAD_NANO)
+    begin(ledger, 20 * LEAD_NANO)
+    end(ledger, Arrival.CONFIRMED)
+    assert [delta.amount for delta in begin(ledger, 30 * LEAD_NANO)] == [1, 10, 100]
+    with ledger.transaction():
+        apart = {A: Arrival.CONFIRMED, B: Arrival.NOT_TAKEN, c: Arrival.IN_DOUBT}
+        ledger.deltas.end(HERE, Arrival.IN_DOUBT, apart)
+    grow(ledger, {A: 2, B: 20, c: 200}, at=35 * LEAD_NANO)
+    assert [(delta.key, delta.amount) for delta in begin(ledger, 40 * LEAD_NANO)] == [(A, 2), (B, 10 + 20), (c, 200)]
+    assert ledger.deltas.unconfirmed(HERE, Metric.COST) == 100
+
+
+def test_windows_stay_where_they_were_when_no_part_was_taken(ledger: Ledger) -> None:
+    primed(ledger)
+    begin(ledger, 30 * LEAD_NANO)
+    with ledger.transaction():
+        ledger.deltas.end(HERE, Arrival.IN_DOUBT, {A: Arrival.NOT_TAKEN})
+    assert begin(ledger, 40 * LEAD_NANO) == [Delta(A, 20 * LEAD_NANO, 5)]
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("grow"), st.sampled_from([A, B]), st.integers(1, 10**15)),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spanledger.core.labels import MAX_LABEL_BYTES, cut_key
 from spanledger.core.semconv import Metric
 from spanledger.core.views import SeriesKey, overflow_key
 from spanledger.ledger.ledger import Ledger
+from spanledger.ledger.series import Crowding
 
 LEAD_NANO = 1_000_000
 A = SeriesKey(Metric.COST, (("model", "a"),))
@@ -54,13 +56,40 @@ def test_a_restart_continues_value_start_and_watermark(tmp_path: Path) -> None:
 def test_what_has_no_room_goes_to_the_overflow_series_and_the_total_stays(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path, max_series=2)
     with ledger.transaction():
-        overflowed = ledger.series.add({A: 1, B: 10, C: 100}, to_posting_id=1, now_unix_nano=LEAD_NANO)
-    assert overflowed == 1
+        crowding = ledger.series.add({A: 1, B: 10, C: 100}, to_posting_id=1, now_unix_nano=LEAD_NANO)
+    assert crowding == Crowding(overflowed=1)
     values = {state.key: state.value for state in ledger.series.states()}
     assert values == {A: 1, B: 10, overflow_key(Metric.COST): 100}
     with ledger.transaction():
         ledger.series.add({C: 1000, A: 1}, to_posting_id=2, now_unix_nano=LEAD_NANO)
     assert sum(state.value for state in ledger.series.states()) == 1 + 10 + 100 + 1000 + 1
+    ledger.close()
+
+
+LONG, OTHER = (SeriesKey(Metric.COST, (("model", "m" * 10**6 + end),)) for end in "12")
+
+
+def test_long_labels_are_cut_and_counted_and_different_ones_stay_apart(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    for times in (1, 2):
+        with ledger.transaction():
+            crowding = ledger.series.add({A: 1, LONG: 10, OTHER: 100}, to_posting_id=times, now_unix_nano=LEAD_NANO)
+        assert crowding == Crowding(cut=2 if times == 1 else 0), "counted when they begin"
+    values = {state.key: state.value for state in ledger.series.states()}
+    assert values == {A: 2, cut_key(LONG, MAX_LABEL_BYTES): 20, cut_key(OTHER, MAX_LABEL_BYTES): 200}
+    assert max(len(value.encode()) for key in values for _, value in key.labels) == MAX_LABEL_BYTES
+    ledger.close()
+
+
+def test_a_series_that_began_with_a_long_label_goes_on_as_one(tmp_path: Path) -> None:
+    older = Ledger.open(tmp_path / "ledger.db", max_series=100, max_label_bytes=2 * 10**6)
+    with older.transaction():
+        older.series.add({LONG: 1}, to_posting_id=1, now_unix_nano=LEAD_NANO)
+    older.close()
+    ledger = open_ledger(tmp_path)
+    with ledger.transaction():
+        ledger.series.add({LONG: 2}, to_posting_id=2, now_unix_nano=LEAD_NANO)
+    assert [(state.key, state.value) for state in ledger.series.states()] == [(LONG, 1 + 2)]
     ledger.close()
 
 

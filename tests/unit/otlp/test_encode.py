@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from spanledger.core.gauges import Gauge, reading
+from spanledger.core.labels import cut_label
 from spanledger.core.money import picousd_of_double
 from spanledger.core.semconv import METRICS, OVERFLOW_LABEL, Metric
 from spanledger.otlp.encode import GaugePoint, SeriesPoint, decode_sums, encode_metrics
@@ -46,6 +47,17 @@ def test_every_pico_dollar_comes_back_from_the_double(picousd: int) -> None:
     point = SeriesPoint(METRICS[Metric.COST], (), 0, 1, picousd)
     (sum_point,) = decode_sums(encode_metrics({}, "s", "1", [point]))
     assert picousd_of_double(float(sum_point.value)) == picousd
+
+
+def test_labels_of_series_and_gauges_are_cut_to_their_limit() -> None:
+    long = "m" * 10**6
+    point = SeriesPoint(METRICS[Metric.COST], (("model", long), ("team", "t" * 64)), 0, 1, 1)
+    gauge = GaugePoint(reading(Gauge.OUTBOX_PAYLOADS, 3, destination=long, state="pending"), 1)
+    request = ExportMetricsServiceRequest.FromString(encode_metrics({}, "s", "1", [point], [gauge], max_label_bytes=64))
+    metrics = request.resource_metrics[0].scope_metrics[0].metrics
+    points = [*metrics[0].sum.data_points, *metrics[1].gauge.data_points]
+    values = [pair.value.string_value for point in points for pair in point.attributes]
+    assert values == [cut_label(long, 64), "t" * 64, cut_label(long, 64), "pending"]
 
 
 def test_a_gauge_is_a_gauge_with_the_labels_of_its_specification() -> None:
