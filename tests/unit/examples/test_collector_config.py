@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import yaml
 
 from spanledger.config.settings import load_settings, require_no_loop
 from support.collectors import CONFIGS
+from support.processes import COMMAND
 
 KUBERNETES = yaml.safe_load((CONFIGS / "kustomization.yaml").read_text())
 COMPOSE = yaml.safe_load((CONFIGS / "compose" / "compose.yaml").read_text())
@@ -75,6 +77,30 @@ def test_systemd_takes_the_units(tmp_path):
 
     assert [line for line in checked.stderr.splitlines() if str(tmp_path) in line] == []
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_units_command_serves_with_its_environment_and_outlives_a_reload(tmp_path):
+    unit = (CONFIGS / "systemd" / "spanledger.service").read_text()
+    lines = dict(re.findall(r"^(ExecStart|ExecReload|Environment)=(.*)$", unit, re.MULTILINE))
+    program, verb, *arguments = lines["ExecStart"].split()
+    name, _, state = lines["Environment"].partition("=")
+    config = tmp_path / "config.yaml"
+    free = {"endpoint": "127.0.0.1:0"}
+    config.write_text(yaml.safe_dump({"admin": free, "receiver": {"grpc": dict(free), "http": dict(free)}}))
+
+    assert (Path(program).name, verb, arguments) == (COMMAND.name, "serve", ["--config", "/etc/spanledger/config.yaml"])
+    serving = subprocess.Popen(
+        [COMMAND, verb, "--config", config],
+        env={"PATH": os.environ["PATH"], name: state.replace("%S", str(tmp_path))},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with serving:
+        assert serving.stdout.readline().startswith("spanledger ready")
+        subprocess.run(lines["ExecReload"].replace("$MAINPID", str(serving.pid)), shell=True, check=True)
+        serving.terminate()
+        assert serving.wait(timeout=30) == os.EX_OK
+    assert (tmp_path / "spanledger" / "ledger.db").is_file()
 
 
 def test_compose_mounts_what_is_there_and_sets_what_is_read():
