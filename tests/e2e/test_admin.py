@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from spanledger.core.events import Event
 from spanledger.core.money import picousd_of_double
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Signal
+from spanledger.ledger.faults import Fault
+from spanledger.receiver.admin_server import Readiness
 from spanledger.telemetry import Counter
 from support.logged import messages_of
 from support.processes import start_serve
@@ -150,6 +153,40 @@ def test_a_ledger_that_cannot_be_written_is_alive_and_not_ready(tmp_path: Path) 
             assert (await ask(up, "/readyz")).status_code == 200
 
     asyncio.run(run())
+
+
+def test_a_fault_that_shows_while_readiness_is_asked_for_is_in_the_answer(tmp_path: Path) -> None:
+    """The first question after the start may come while the disk is tried for the first time."""
+
+    async def run() -> Readiness:
+        async with running(tmp_path / "ledger.db") as up:
+            ledger, worker = up.service._parts.ledger, up.service._worker
+            began, asked = threading.Event(), threading.Event()
+
+            def write() -> None:
+                began.set()
+                asked.wait()
+                ledger.prove_writable()
+
+            async def prove() -> None:
+                try:
+                    await worker.run(write)
+                except sqlite3.Error as error:
+                    up.service.watch.failed(error)
+
+            await worker.run(lambda: ledger.database.connection.execute("PRAGMA query_only = ON") and None)
+            proving = asyncio.create_task(prove())
+            await asyncio.to_thread(began.wait)
+            asking = asyncio.create_task(up.service._admin._subject.readiness())
+            await asyncio.sleep(0)  # the question is put, and waits behind the write
+            asked.set()
+            await proving
+            answer = await asking
+            await worker.run(lambda: ledger.database.connection.execute("PRAGMA query_only = OFF") and None)
+            return answer
+
+    answer = asyncio.run(run())
+    assert (answer.ready, answer.facts["ledger"]) == (False, Fault.READ_ONLY)
 
 
 def test_a_second_signal_ends_the_process_at_once_and_loses_nothing(tmp_path: Path) -> None:

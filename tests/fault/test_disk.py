@@ -146,7 +146,7 @@ def test_the_state_is_seen_though_nobody_sends(tmp_path: Path) -> None:
             watch = up.service.watch
             await until(lambda: watch.is_proven, 30, "the start has proven that the disk takes something")
             await set_on_the_ledgers_thread(up, read_only)
-            watch.is_proven = False
+            watch.written_at_seconds = None
             await until(lambda: watch.fault is not None, 30, "the fault is seen")
             await set_on_the_ledgers_thread(up, writable)
             await until(lambda: watch.fault is None, 30, "the recovery is seen")

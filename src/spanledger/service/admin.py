@@ -52,16 +52,14 @@ class ServiceAdmin:
 
     async def readiness(self) -> Readiness:
         """Ready when the ledger can be written and answers in time."""
-        fault = self._watch.fault
-        facts: dict[str, str | int | float | bool | None] = {
-            "ledger": "writable" if fault is None else fault.value,
-            "price_book": self._parts.pipeline.prices.book.id,
-        }
+        book = self._parts.pipeline.prices.book.id
         try:
             waiting = await asyncio.wait_for(self._worker.run(self._waiting), _PATIENCE_SECONDS)
         except TimeoutError:
-            return Readiness(False, {**facts, "ledger": SILENT})
-        return Readiness(fault is None, facts | waiting)
+            return Readiness(False, {"ledger": SILENT, "price_book": book})
+        fault = self._watch.fault  # after what was being written when the question came, the proof at the start too
+        state = "writable" if fault is None else fault.value
+        return Readiness(fault is None, {"ledger": state, "price_book": book, **waiting})
 
     async def scrape(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format; a new series says 0 to the first scrape."""

@@ -263,7 +263,7 @@ class Service:
             await self._pause(_DAYS_PAUSE_SECONDS)
 
     async def _watch_disk(self) -> None:
-        """See at the start and after a fault whether the ledger can be written: nobody may send who would show it."""
+        """See at the start, after a fault and now and then whether the ledger can be written: nobody may send."""
         while not self._stopping.is_set():
             if not self.watch.is_proven:
                 await self._worker.run(self._parts.ledger.prove_writable)
