@@ -84,6 +84,12 @@ def test_prices_that_are_old_or_broken(sound: Path, tmp_path: Path) -> None:
     assert any(str(broken) in one.what for one in problems(findings(sound, prices__files=[str(broken)]), "prices"))
 
 
+def test_files_of_secrets_are_looked_at(sound: Path, tmp_path: Path) -> None:
+    """Every mistake in them: test_files_examined.py."""
+    (one,) = problems(findings(sound, receiver__auth__tokens_file=str(tmp_path / "none")), "receiver.auth")
+    assert "none: file of tokens cannot be read" in one.what
+
+
 def test_destinations_that_are_away_or_misconfigured(sound: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
