@@ -51,9 +51,10 @@ from support.replaying import open_parts
 
 ROOT = Path(__file__).parents[1]
 DEVELOPERS, DAYS = 500, 30
-FIRST = date(2026, 10, 26)  # a Monday
+BEFORE_DAYS = 1  # that values at the start of the range are there to be read
+FIRST = date(2026, 10, 26)  # a Monday, the first day that is written
 EXPORT_SECONDS, RECORDING_SECONDS = 60, 300
-HOURS = DAYS * 24
+HOURS = (DAYS + BEFORE_DAYS) * 24
 FLAGS = (RECEIVER, "--storage.tsdb.retention.time=50y")
 ROUNDS = 5
 GOAL_MILLISECONDS = 200

@@ -48,9 +48,9 @@ WHOLE_COST = Metric.MODIFIER_COST
 
 SOURCE = ("job", "instance")
 _EVERYWHERE = frozenset(SOURCE)
-_LOOKBACK, _SHORT_LOOKBACK = "1d", "6h"
+_LOOKBACK, _SHORT_LOOKBACK = "1d", "2h"
 """How long before its time a value may have been exported last: while nothing is exported, nothing is posted. The
-shorter one is for metrics of many series."""
+shorter one is for metrics of many series, and for charts."""
 _MISSED = "15m"
 """The same of what a rule records every five minutes."""
 _MANY = frozenset({Metric.COST, Metric.TOKENS, Metric.REQUESTS, Metric.USER_COST})
@@ -178,7 +178,8 @@ class Queries:
         Series of a ledger never begin again. What they were at the start is known where their source was heard of then,
         or told this backend of them only later; else there is no result, instead of all that the series ever were.
         """
-        lookback = _SHORT_LOOKBACK if isinstance(name, Metric) and ADJUSTED_BY.get(name, name) in _MANY else _LOOKBACK
+        is_short = isinstance(name, Recorded) or (isinstance(name, Metric) and ADJUSTED_BY.get(name, name) in _MANY)
+        lookback = _SHORT_LOOKBACK if is_short else _LOOKBACK
         series, told = self.series(name, *where), self.series(Gauge.EXPORT_START)
         heard = self.without_scope().series(name) if isinstance(name, Recorded) else told
         then, end = f"last_over_time({series}[{lookback}] offset {window})", f"last_over_time({series}[{lookback}])"
