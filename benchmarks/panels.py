@@ -1,11 +1,11 @@
 """How long each panel of the boards takes on a month of 500 developers, in a real Prometheus.
 
 A day of a seeded history goes through the real component and its exports into Prometheus (tests/support/backfilled.py):
-that tells which series 500 developers make, and what the recording rules of the boards make of them. They are written
-to another one with thirty days of samples (growth.py), one a minute, of recorded ones as often as their rules are.
-Then each query of each panel is asked as Grafana asks it, over the thirty days, and the median of several is taken. The
-queries of a panel are counted one after the other, though Grafana asks them at once. `dash_check.py` fills in what
-Grafana fills in; name it.
+that tells which series 500 developers make, and what the recording rules of the boards make of them. Samples of
+thirty-one days are written to another one (growth.py), one a minute, of recorded ones as often as their rules
+are. Then each query of each panel is asked as Grafana asks it, over the last thirty days, and the median of several is
+taken. The queries of a panel are counted one after the other, though Grafana asks them at once. `dash_check.py` fills
+in what Grafana fills in; name it.
 
     PROMETHEUS=path make bench-panels DASH_CHECK=path/to/dash_check.py
 

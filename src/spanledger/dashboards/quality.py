@@ -9,7 +9,7 @@ from spanledger.core.usage import Evidence
 from spanledger.dashboards import panels
 from spanledger.dashboards.board import COST_CENTER, TEAM, Board, Placed, Row, scope_of
 from spanledger.dashboards.panels import USD, About, Ask
-from spanledger.dashboards.queries import RANGE, STEP, WHOLE_COST, Queries, Recorded, either, is_, share, tagged
+from spanledger.dashboards.queries import RANGE, STEP, WHOLE_COST, Queries, Recorded, either, is_, shares, tagged
 from spanledger.dashboards.settings import BoardSettings
 from spanledger.dashboards.wording import BY_POSTING
 
@@ -49,14 +49,12 @@ def _shares(queries: Queries) -> list[Placed]:
     unallocated = nobodys.total(WHOLE_COST, is_("cost_center", UNALLOCATED), is_("team", UNALLOCATED))
     provisional = queries.total(Metric.REQUESTS, is_("status", Status.PROVISIONAL))
     inferred = queries.total(Metric.REQUESTS, is_("evidence", Evidence.INFERRED))
-    shares = {
-        "tokens without a price": share(queries.total(Metric.UNPRICED_TOKENS), tokens),
-        "calls from a span alone": share(provisional, requests),
-        "calls with inferred facts": share(inferred, requests),
-        "cost that only sums tell": share(queries.total(Metric.RESIDUAL_COST), cost),
-        "cost without owner": share(unallocated, nobodys.total(WHOLE_COST)),
-    }
-    parts = either(*(tagged(f"({value})", "kind", name) for name, value in shares.items()))
+    parts = either(
+        shares({"tokens without a price": queries.total(Metric.UNPRICED_TOKENS)}, tokens),
+        shares({"calls from a span alone": provisional, "calls with inferred facts": inferred}, requests),
+        shares({"cost that only sums tell": queries.total(Metric.RESIDUAL_COST)}, cost),
+        shares({"cost without owner": unallocated}, nobodys.total(WHOLE_COST)),
+    )
     book = queries.now(Gauge.PRICE_BOOK_TIMESTAMP, by=("price_book",), how="max")
     return [
         Placed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -263,6 +263,12 @@ def or_zero(expression: str, while_there_is: str) -> str:
 def share(part: str, whole: str) -> str:
     """A part of a whole, neither apart by labels: 0 where the part has nothing, nothing where the whole is 0."""
     return f"(({part}) or vector(0)) / (({whole}) > 0)"
+
+
+def shares(parts: Mapping[str, str], whole: str) -> str:
+    """The same of several parts, told apart by the label `kind`; the whole is worked out once."""
+    kinds = either(*(tagged(f"({part}) or vector(0)", "kind", kind) for kind, part in parts.items()))
+    return f"({kinds}) / on () group_left () (({whole}) > 0)"
 
 
 def _both(main: str, twin: str) -> str:
