@@ -227,7 +227,8 @@ def _a_day(queries: Queries) -> Panel:
         f"{BY_POSTING}",
         "no day with usage in this range",
     )
-    chart = panels.lines(about, asks, USD, DAY, is_wide=True)
+    colors = (("half", "green"), ("nine in ten", "purple"))
+    chart = panels.lines(about, asks, USD, DAY, is_wide=True, colors=colors)
     panels.dashed(chart, "published mean.*", "text")
     return panels.dashed(chart, "published p90.*", "orange")
 

@@ -158,7 +158,9 @@ def bars(about: About, asks: Sequence[Ask], unit: Unit, min_interval: str, color
     return _colored(_common(panel, about, asks, unit, (), is_instant=False), colors)
 
 
-def lines(about: About, asks: Sequence[Ask], unit: Unit, interval: str, *, is_wide: bool = False) -> timeseries.Panel:
+def lines(
+    about: About, asks: Sequence[Ask], unit: Unit, interval: str, *, is_wide: bool = False, colors: Colors = ()
+) -> timeseries.Panel:
     """Values over time. The legend is beside a panel as wide as the board, else below: beside, it takes half of it."""
     panel = (
         _over_time([_LAST, "max"], is_wide=is_wide)
@@ -167,7 +169,9 @@ def lines(about: About, asks: Sequence[Ask], unit: Unit, interval: str, *, is_wi
         .interval(interval)
     )
     panel.show_points(options.VisibilityMode.AUTO).fill_opacity(5).span_nulls(False)
-    return _common(panel, about, asks, unit, (), is_instant=False)
+    _common(panel, about, asks, unit, (), is_instant=False)
+    panel.color_scheme(_color("palette-classic"))  # by their order: by their names, two of few can have one colour
+    return _colored(panel, colors)
 
 
 def rows_table(about: About, ask: Ask, unit: Unit, columns: Mapping[str, str]) -> table.Panel:
@@ -214,7 +218,8 @@ def red_above_zero(panel: stat.Panel, pattern: str) -> stat.Panel:
 def red_but(panel: table.Panel, column: str, good: str) -> table.Panel:
     """Texts in a column are red, but one."""
     colors = [
-        {"type": "regex", "options": {"pattern": f"^(?!{good}$).*", "result": {"color": "red", "index": 0}}},
+        {"type": "value", "options": {good: {"color": "text", "index": 0}}},
+        {"type": "regex", "options": {"pattern": f"^(?!{good}$).*", "result": {"color": "red", "index": 1}}},
     ]
     return panel.override_by_name(
         column,

@@ -223,6 +223,7 @@ def _signals(queries: Queries) -> list[Placed]:
                 [Ask(_told(queries, STEP), "{{signal}}")],
                 panels.SHARE,
                 _HOUR,
+                colors=queries.settings.signal_colors,
             ),
             10,
             8,

@@ -30,7 +30,8 @@ class BoardSettings:
 
     `is_anchored`: bars over time are exact, by PromQL's `anchored` (Prometheus 3.16; before, a feature flag). Without
     it they are extrapolated to the ends of each bar. `matchers` go into every query, for instance
-    `job="spanledger"`. Shares are from 0 to 1. `colors` are those of model families.
+    `job="spanledger"`. Shares are from 0 to 1. `colors` are those of model families, `class_colors`
+    of token classes and kinds of calls, `signal_colors` of signals.
     """
 
     naming: Naming = Naming.UNDERSCORES
@@ -57,6 +58,18 @@ class BoardSettings:
         ("sonnet", "blue"),
         ("haiku", "green"),
     )
+    class_colors: Colors = (
+        ("input", "purple"),
+        ("output", "blue"),
+        ("cache_read", "green"),
+        ("cache_write_5m", "orange"),
+        ("cache_write_1h", "red"),
+        ("cache_write_unspecified", "yellow"),
+        ("main", "blue"),
+        ("subagent", "purple"),
+        ("auxiliary", "orange"),
+    )
+    signal_colors: Colors = (("logs", "blue"), ("traces", "purple"), ("metrics", "orange"))
 
     def uid(self, board: str) -> str:
         """Identity of a board, the same for ever."""

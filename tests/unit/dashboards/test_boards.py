@@ -178,6 +178,24 @@ def test_a_legend_takes_no_narrow_chart_its_width(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOARDS)
+def test_a_legend_has_totals_of_bars_and_the_last_of_lines(name: str) -> None:
+    wanted = {"bars": ["sum"], "line": ["lastNotNull", "max"]}
+    for panel in panels(BOARDS[name]):
+        if panel["type"] == "timeseries":
+            style = panel["fieldConfig"]["defaults"]["custom"]["drawStyle"]
+            assert panel["options"]["legend"]["calcs"] == wanted[style], panel["title"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_has_its_picture_dark_and_light(name: str) -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for end in ("", "-light"):
+        picture = f"docs/pictures/{name.removesuffix('.json')}{end}.png"
+        assert (FOLDER.parent / picture).is_file()
+        assert f"(../{picture})" in page
+
+
+@pytest.mark.parametrize("name", BOARDS)
 def test_boards_are_linked_and_keep_choices_and_time(name: str) -> None:
     (link,) = BOARDS[name]["links"]
     assert (link["type"], link["includeVars"], link["keepTime"]) == ("dashboards", True, True)
