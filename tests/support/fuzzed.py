@@ -85,8 +85,8 @@ class FuzzedLedger:
 
     def _balances(self) -> object:
         """What metrics, ledger and report say alike, and the metrics can be read."""
-        (part,) = self._export.begin(DEFAULT_DESTINATION, NOW + self._taken * STEP)
-        assert prometheus_text(part.body)
+        parts = self._export.begin(DEFAULT_DESTINATION, NOW + self._taken * STEP)
+        assert prometheus_text(b"".join(part.body for part in parts))
         figures = audit(self._parts.ledger)
         assert figures.disagreements == ()
         return figures.report.cost_picousd, figures.report.requests, figures.client_cost_picousd
