@@ -3,8 +3,9 @@
     PROMETHEUS=path make check-boards DASH_CHECK=path/to/dash_check.py
 
 First their lint, where a warning fails too; then their queries, of a seeded past in a real Prometheus: a panel that is
-empty or fails, fails, as the board opens and with each value that can be chosen. What is empty in a part, or all 0, is
-named. `dash_check.py` is no part of this project. Filling Prometheus with the past takes minutes.
+empty or fails, fails, as the board opens and with each value that can be chosen; as it opens, one of 0 alone or with a
+query that says nothing too. Single queries of 0 are named. `dash_check.py` is no part of this project. Filling
+Prometheus with the past takes minutes.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def check(dash_check: Path, past: Past, scratch: Path) -> int:
     asked += ["--at", str(past.end_unix), "--width", str(WIDTH)]
     found = scratch / "found.json"
     status = _run("as they open", [*asked, "--json", str(found)]) or status
-    sys.stdout.writelines(f"  {line}\n" for line in unlike(json.loads(found.read_text())))
+    panels = [panel for board in json.loads(found.read_text()) for panel in board["runs"][0]["panels"]]
+    sys.stdout.writelines(f"  {line}\n" for line in unlike(panels))
+    if any(panel["status"] != "ok" or panel.get("partial") for panel in panels):
+        status = 1
     for variable in variables():
         status = _run(f"each {variable}", [*asked, "--each", variable]) or status
     return status
@@ -49,13 +53,12 @@ def variables() -> list[str]:
     return sorted({one["name"] for one in several if one["type"] == "query"})
 
 
-def unlike(boards: list[dict[str, Any]]) -> Iterator[str]:
+def unlike(panels: list[dict[str, Any]]) -> Iterator[str]:
     """Queries that say nothing or 0 alone."""
-    for board in boards:
-        for panel in board["runs"][0]["panels"]:
-            for target in panel["targets"]:
-                if target["status"] != "ok":
-                    yield f"{target['status']}: {board['title']}, {panel['title']}, query {target['refId']}"
+    for panel in panels:
+        for target in panel["targets"]:
+            if target["status"] != "ok":
+                yield f"{target['status']}: {panel['title']}, query {target['refId']}"
 
 
 def _run(title: str, command: list[str]) -> int:
