@@ -94,10 +94,11 @@ def test_plans_and_keys_are_apart_and_a_pilot_is_extrapolated(tmp_path: Path) ->
     usage = Usage(input=250_000)  # at 4 USD per million: 1 USD
     with open_books(tmp_path / "ledger.db", settings) as books:
         for n in range(4):
-            books.take(pilot.log(f"req_{n}", "claude-opus-5-5", usage, at=NOW + n * DAY), at=NOW + n * DAY)
-        books.take(plan.log("req_plan", "claude-opus-5-5", usage, at=NOW + 3 * DAY), at=NOW + 3 * DAY).rest()
+            books.take(pilot.log(f"req_{n}", "claude-opus-5-5", usage, at=NOW - n * DAY), at=NOW - n * DAY)
+        books.take(plan.log("req_plan", "claude-opus-5-5", usage, at=NOW), at=NOW).rest()
         whole = books.cost_usd
-    asked = ("report", "--config", config, "--ledger", tmp_path / "ledger.db", "--period", "2026", "--json")
+    days = ("--period", "2026-11-01..2026-11-24")  # over, whenever this runs
+    asked = ("report", "--config", config, "--ledger", tmp_path / "ledger.db", *days, "--json")
     shown = json.loads(run(*asked, "--by", "team,key", "--developers", "100").stdout)
     assert [(line["team"], line["key"], line["basis"], line["cost_usd"]) for line in shown["lines"]] == [
         ("pilot", "k-7", "billed", "4"),
