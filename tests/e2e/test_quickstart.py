@@ -77,10 +77,10 @@ def test_the_check_says_what_is_seen_and_what_is_missing(tmp_path: Path) -> None
     nothing, no_traces, complete = asyncio.run(run())
     assert (nothing.exit_code, json.loads(nothing.stdout)["complete"]) == (1, False)
     assert no_traces.exit_code == 1
-    levels = {one["about"]: one["level"] for one in json.loads(no_traces.stdout)["findings"]}
-    assert (levels["logs"], levels["traces"], levels["metrics"]) == ("fine", "missing", "fine")
+    levels = {one["subject"]: one["level"] for one in json.loads(no_traces.stdout)["findings"]}
+    assert (levels["logs"], levels["traces"], levels["metrics"]) == ("ok", "problem", "ok")
     assert complete.exit_code == 0, complete.stdout
-    seen = {one["about"]: one["seen"] for one in json.loads(complete.stdout)["findings"]}
+    seen = {one["subject"]: one["what"] for one in json.loads(complete.stdout)["findings"]}
     assert seen["client version"] == "2.1.330"
     assert seen["session ids"] == "1 session(s)"
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import requests
 
+from spanledger.otlp.wire import sized, tag_of, varint
+
 RECEIVER = "--web.enable-remote-write-receiver"
 """What Prometheus takes them with."""
 _HEADERS = {
@@ -34,17 +36,7 @@ def write(session: requests.Session, url: str, series: Iterable[bytes]) -> None:
 
 def part(field: int, content: bytes) -> bytes:
     """A field with a length."""
-    return bytes([field << 3 | 2]) + varint(len(content)) + content
-
-
-def varint(number: int) -> bytes:
-    """A number as protobuf and snappy write it."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return tag_of(field) + sized(content)
 
 
 def _as_snappy(body: bytes) -> bytes:

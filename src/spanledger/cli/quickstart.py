@@ -7,6 +7,7 @@ import shlex
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,8 @@ from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.usage import Signal
 from spanledger.ledger.heard import Heard
 from spanledger.ledger.ledger import Ledger
-from spanledger.service.onboarding import MANAGED_SETTINGS_PATHS, Finding, Level, client_environment, findings
+from spanledger.service.findings import Finding, Level
+from spanledger.service.onboarding import MANAGED_SETTINGS_PATHS, client_environment, findings
 
 WHY_HTTP = """\
 # Why http/protobuf: an export that was answered 503 or 429 is sent again over HTTP; over gRPC it never is, and is lost.
@@ -40,7 +42,7 @@ _WILDCARDS = ("0.0.0.0", "::", "[::]")  # noqa: S104 - recognised, not bound
 _LOCAL = "localhost"
 _LOOK_BACK_SECONDS = 3600
 _PAUSE_SECONDS = 1.0
-_MARKS = {Level.FINE: "[green]fine[/green]", Level.NOTE: "[yellow]note[/yellow]", Level.MISSING: "[red]missing[/red]"}
+_MARKS = {Level.OK: "[green]ok[/green]", Level.NOTE: "[yellow]note[/yellow]", Level.PROBLEM: "[red]missing[/red]"}
 
 
 @exits_on_bad_input
@@ -116,9 +118,9 @@ def _print_environment(environment: Mapping[str, str], labels: Mapping[str, str]
 def _check(settings: Settings, path: Path, wait_seconds: float, *, as_json: bool) -> None:
     heard = _wait(path, wait_seconds)
     found = findings(heard, settings.metrics.resource_labels, load_client_prices().counting)
-    complete = all(one.level is not Level.MISSING for one in found)
+    complete = all(one.level is not Level.PROBLEM for one in found)
     if as_json:
-        typer.echo(json.dumps({"complete": complete, "findings": [one.as_json() for one in found]}, indent=2))
+        typer.echo(json.dumps({"complete": complete, "findings": [asdict(one) for one in found]}, indent=2))
     else:
         _print_findings(found, settings, arrived=bool(heard))
     if not complete:
@@ -162,7 +164,7 @@ def _print_findings(found: list[Finding], settings: Settings, *, arrived: bool) 
     for column in ("", "about", "seen", "what to do"):
         table.add_column(column, overflow="fold")
     for one in found:
-        table.add_row(_MARKS[one.level], one.about, one.seen, one.advice)
+        table.add_row(_MARKS[one.level], one.subject, one.what, one.advice)
     Console().print(table)
 
 

@@ -1,4 +1,4 @@
-"""Findings of the doctor."""
+"""Findings of verbs that look whether all is well."""
 
 from __future__ import annotations
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import quote
 
 from spanledger.core.client_prices import CountingErratum
 from spanledger.core.usage import Signal
 from spanledger.ledger.heard import Heard
-
-Json = dict[str, object]
+from spanledger.service.findings import Finding, Level
 
 MANAGED_SETTINGS_PATHS = {
     "Linux, WSL": "/etc/claude-code/managed-settings.json",
@@ -25,28 +22,6 @@ _ADVICE = {
     Signal.TRACES: "OTEL_TRACES_EXPORTER=otlp, CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1: no trace has cost without spans",
     Signal.METRICS: "OTEL_METRICS_EXPORTER=otlp: only sums hold calls without a record (cut replies, the classifier)",
 }
-
-
-class Level(StrEnum):
-    """How much a finding matters."""
-
-    FINE = "fine"
-    NOTE = "note"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something seen, or missing; `advice` says what to do and is empty when it is fine."""
-
-    level: Level
-    about: str
-    seen: str
-    advice: str = ""
-
-    def as_json(self) -> Json:
-        """The finding for machines."""
-        return {"level": self.level.value, "about": self.about, "seen": self.seen, "advice": self.advice}
 
 
 def client_environment(
@@ -93,8 +68,8 @@ def _signal(signal: Signal, heard: Sequence[Heard]) -> Finding:
     count = sum(one.records for one in heard if one.signal is signal)
     of_what = "data points of cost and tokens" if signal is Signal.METRICS else "records of model calls"
     if count:
-        return Finding(Level.FINE, signal.value, f"{count:,} {of_what}")
-    return Finding(Level.MISSING, signal.value, "none", _ADVICE[signal])
+        return Finding(signal.value, Level.OK, f"{count:,} {of_what}")
+    return Finding(signal.value, Level.PROBLEM, "none", _ADVICE[signal])
 
 
 def _versions(heard: Sequence[Heard], counting: Sequence[CountingErratum]) -> Finding:
@@ -102,34 +77,34 @@ def _versions(heard: Sequence[Heard], counting: Sequence[CountingErratum]) -> Fi
     wrong = {erratum.citation for erratum in counting for version in versions if erratum.versions.holds(version)}
     if wrong:
         return Finding(
-            Level.NOTE, "client version", ", ".join(versions), f"update the older: {'; '.join(sorted(wrong))}"
+            "client version", Level.NOTE, ", ".join(versions), f"update the older: {'; '.join(sorted(wrong))}"
         )
-    return Finding(Level.FINE, "client version", ", ".join(versions))
+    return Finding("client version", Level.OK, ", ".join(versions))
 
 
 def _sessions(heard: Sequence[Heard]) -> Finding:
     sessions = {one.source.session_id for one in heard}
     named = len(sessions - {""})
     if "" not in sessions:
-        return Finding(Level.FINE, "session ids", f"{named} session(s)")
+        return Finding("session ids", Level.OK, f"{named} session(s)")
     advice = "leave OTEL_METRICS_INCLUDE_SESSION_ID on: without it sums and calls are compared by user and resource"
-    return Finding(Level.NOTE, "session ids", f"{named} session(s), and records without one", advice)
+    return Finding("session ids", Level.NOTE, f"{named} session(s), and records without one", advice)
 
 
 def _users(heard: Sequence[Heard]) -> Finding:
     users = {one.source.user for one in heard}
     if any(one.source.user_email or one.source.user_account_uuid for one in heard):
-        return Finding(Level.FINE, "users", f"{len(users)}, by e-mail or account")
+        return Finding("users", Level.OK, f"{len(users)}, by e-mail or account")
     advice = "API keys and clouds name no person: tell people apart by a resource attribute (metrics.resource_labels)"
-    return Finding(Level.NOTE, "users", f"{len(users)}, by installation alone", advice)
+    return Finding("users", Level.NOTE, f"{len(users)}, by installation alone", advice)
 
 
 def _request_ids(calls: Sequence[Heard]) -> Finding:
     bare = sum(one.without_request_id for one in calls)
     if not bare:
-        return Finding(Level.FINE, "request ids", "on every record")
+        return Finding("request ids", Level.OK, "on every record")
     advice = "a proxy may drop the header `request-id`; such records are joined by trace, tokens and time"
-    return Finding(Level.NOTE, "request ids", f"missing on {bare:,} of {sum(one.records for one in calls):,}", advice)
+    return Finding("request ids", Level.NOTE, f"missing on {bare:,} of {sum(one.records for one in calls):,}", advice)
 
 
 def _label(attribute: str, label: str, heard: Sequence[Heard]) -> Finding:
@@ -137,7 +112,7 @@ def _label(attribute: str, label: str, heard: Sequence[Heard]) -> Finding:
     values = sorted({source.label(label) for source in sources} - {""})
     lacking = sum(not source.label(label) for source in sources)
     if not lacking:
-        return Finding(Level.FINE, attribute, ", ".join(values))
+        return Finding(attribute, Level.OK, ", ".join(values))
     seen = f"{', '.join(values) or 'none'}; {lacking} of {len(sources)} sender(s) without"
     advice = f"OTEL_RESOURCE_ATTRIBUTES={attribute}=..., in managed settings; without it cost is `unallocated`"
-    return Finding(Level.NOTE, attribute, seen, advice)
+    return Finding(attribute, Level.NOTE, seen, advice)

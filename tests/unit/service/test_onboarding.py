@@ -7,7 +7,8 @@ import pytest
 from spanledger.config.clients import load_client_prices
 from spanledger.core.usage import Signal, Source
 from spanledger.ledger.heard import Heard
-from spanledger.service.onboarding import Finding, Level, client_environment, findings
+from spanledger.service.findings import Finding, Level
+from spanledger.service.onboarding import client_environment, findings
 
 LABELS = {"cost_center": "cost_center"}
 GOOD = Source(session_id="s", user_email="a@b.c", client_version="2.1.330", labels=(("cost_center", "42"),))
@@ -18,24 +19,24 @@ def heard(source: Source = GOOD, signals: tuple[Signal, ...] = tuple(Signal), ba
 
 
 def told(several: list[Heard]) -> dict[str, Finding]:
-    return {one.about: one for one in findings(several, LABELS, load_client_prices().counting)}
+    return {one.subject: one for one in findings(several, LABELS, load_client_prices().counting)}
 
 
 def test_a_good_sender_gives_no_advice():
-    assert {(one.level, one.advice) for one in told(heard()).values()} == {(Level.FINE, "")}
+    assert {(one.level, one.advice) for one in told(heard()).values()} == {(Level.OK, "")}
 
 
 def test_nothing_heard_is_every_signal_missing():
     found = told([])
     assert {about: one.level for about, one in found.items()} == dict.fromkeys(
-        ("traces", "logs", "metrics"), Level.MISSING
+        ("traces", "logs", "metrics"), Level.PROBLEM
     )
 
 
 @pytest.mark.parametrize("missing", list(Signal))
 def test_a_signal_that_is_off_is_missing_with_its_variable(missing):
     found = told(heard(signals=tuple(signal for signal in Signal if signal is not missing)))
-    assert found[missing.value].level is Level.MISSING
+    assert found[missing.value].level is Level.PROBLEM
     assert f"OTEL_{missing.upper()}_EXPORTER=otlp" in found[missing.value].advice
 
 
@@ -55,12 +56,12 @@ def test_what_a_sender_lacks_is_noted(source, about):
 
 def test_records_without_a_request_id_are_counted():
     found = told(heard(signals=(Signal.LOGS,), bare=2))
-    assert found["request ids"].seen == "missing on 2 of 3"
+    assert found["request ids"].what == "missing on 2 of 3"
 
 
 def test_some_with_and_some_without_a_cost_center():
     found = told([*heard(), *heard(Source(session_id="t", labels=(("cost_center", ""),)))])
-    assert found["cost_center"].seen == "42; 1 of 2 sender(s) without"
+    assert found["cost_center"].what == "42; 1 of 2 sender(s) without"
 
 
 def test_attributes_are_encoded_as_the_client_reads_them():
