@@ -40,8 +40,8 @@ REPORTED = {"basis", *GROUPINGS, *DEFAULT_RESOURCE_LABELS.values()}
 """Labels that a report knows too."""
 
 _TOTAL = re.compile(
-    r"sum(?: by \((?P<by>[^)]*)\))? \(\(\(last_over_time\((?P<name>\w+)\{(?P<where>[^}]*)\}\[\w+\]\) - "
-    r".*?\$__range_s\)\) or label_replace\(.*?\$__range_s\)\),\"twin\",\"yes\",\"\",\"\"\)\)"
+    r"sum(?: by \((?P<by>[^)]*)\))? \(\(\(last_over_time\((?P<name>\w+)\{(?P<where>[^}]*)\}\[\w+\] @ \$as_of\) - "
+    r".*?:seconds\}\)\) or label_replace\(.*?:seconds\}\)\),\"twin\",\"yes\",\"\",\"\"\)\)"
 )
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 

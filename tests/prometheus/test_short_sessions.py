@@ -24,6 +24,7 @@ pytestmark = pytest.mark.prometheus
 
 MODEL = "claude-opus-5-5"  # 4 USD per million tokens of input: 250,000 are 1 USD
 SESSIONS = 100
+END_OF_MONTH_SECONDS = 20 * 86_400
 NAMED = {
     Naming.UNDERSCORES: "{}",
     Naming.SUFFIXES: "otlp: {translation_strategy: NoUTF8EscapingWithSuffixes}",
@@ -65,6 +66,8 @@ async def panels(prometheus: Prometheus, settings: BoardSettings) -> dict[tuple[
         await asyncio.to_thread(prometheus.settle)
         (overview,) = (board for board in boards if board.content["uid"] == "spanledger-overview")
         found = {("total",): await asyncio.to_thread(shown, past, overview, "Spent")}
+        this_month = await asyncio.to_thread(shown, past, overview, "Spent", END_OF_MONTH_SECONDS)
+        assert this_month == found[("total",)], "a range that ends in the future"
         for board in boards:
             found |= await asyncio.to_thread(money, past, board)
     finally:

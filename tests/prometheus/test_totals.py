@@ -12,7 +12,7 @@ import requests
 from spanledger.core.money import picousd_of_double
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Temporality
-from spanledger.dashboards.queries import RANGE, Queries
+from spanledger.dashboards.queries import AS_OF, ENDS, RANGE, Queries
 from spanledger.dashboards.settings import BACKENDS
 from spanledger.exporter.client import Accepted
 from spanledger.service.series_export import SeriesExport
@@ -54,7 +54,9 @@ def total(url: str, at: int, window: str, metric: Metric = Metric.COST, **labels
 def said(url: str, at: int, window: str, metric: Metric = Metric.COST, **labels: str) -> int | None:
     """What a query of the boards says; None where it says nothing."""
     expression = QUERIES.total(metric, by=tuple(labels))
-    expression = expression.replace(f"{RANGE}_s", str(seconds(window))).replace(RANGE, window)
+    expression = expression.replace(f"${AS_OF}", str(at // SECOND)).replace(
+        ENDS[RANGE].start_seconds, str(at // SECOND - seconds(window))
+    )
     query = {"query": expression, "time": str(at // SECOND)}
     answer = requests.get(f"{url}/api/v1/query", params=query, timeout=10)
     answer.raise_for_status()

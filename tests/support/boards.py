@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from spanledger.dashboards.panels import USD, USD_TO_THE_CENT
+from spanledger.dashboards.queries import AS_OF
 from support.backfilled import Past
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
 FILES = sorted(FOLDER.glob("*.json"))
-_VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$([A-Za-z_]\w*)")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::[\w:]+)?\}|\$([A-Za-z_]\w*)")
 _LABEL_VALUES = re.compile(r"label_values\((.+), *(\w+)\)")
+_QUERY_RESULT = re.compile(r"query_result\((.+)\)")
 _AGO = re.compile(r"now-(\d+)([mhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _ALL = "$__all"
@@ -102,6 +104,7 @@ class View:
         known = {
             "__range": f"{self.end_unix - self.start_unix}s",
             "__range_s": str(self.end_unix - self.start_unix),
+            "__from": str(self.start_unix),
             "__interval": f"{step_seconds}s",
             "__interval_ms": str(step_seconds * 1000),
             "__rate_interval": f"{max(step_seconds + EXPORT_SECONDS, 4 * EXPORT_SECONDS)}s",
@@ -132,7 +135,7 @@ def views(past: Past, board: Board, *, each: bool = False) -> Iterator[View]:
     yield opened
     if each:
         for name, values in options.items():
-            for value in values:
+            for value in () if name == AS_OF else values:
                 yield View(past, start, end, {**opened.variables, name: written_of[name]([value])})
 
 
@@ -142,6 +145,8 @@ def options_of(variable: Mapping[str, Any], view: View) -> list[str]:
     text = view.written(query["query"] if isinstance(query, dict) else query)
     if variable["type"] != "query":
         return [part.rpartition(" : ")[2].strip() for part in text.split(",")]
+    if asked := _QUERY_RESULT.fullmatch(text):
+        return [f"{value:.0f}" for _, value in view.past.query(asked[1], view.end_unix)]
     found = _LABEL_VALUES.fullmatch(text.strip())
     assert found is not None, text
     return view.past.label_values(found[2], found[1], view.start_unix, view.end_unix)
@@ -181,7 +186,13 @@ def money(past: Past, board: Board) -> dict[tuple[str, ...], float]:
         return {}
     seconds = past.end_unix - past.start_unix
     return {
-        (board.name, target.panel, str(place), *_pairs(opened.variables), *_pairs(labels)): value
+        (
+            board.name,
+            target.panel,
+            str(place),
+            *_pairs(opened.variables, but=AS_OF),
+            *_pairs(labels),
+        ): value
         for opened in views(past, board, each=True)
         for place, target in enumerate(board.targets())
         if target.unit in MONEY
@@ -191,13 +202,16 @@ def money(past: Past, board: Board) -> dict[tuple[str, ...], float]:
     }
 
 
-def _pairs(several: Mapping[str, str]) -> list[str]:
-    return sorted("=".join(pair) for pair in several.items())
+def _pairs(several: Mapping[str, str], but: str = "") -> list[str]:
+    return sorted(f"{name}={value}" for name, value in several.items() if name != but)
 
 
-def shown(past: Past, board: Board, panel: str) -> float:
-    """The figure that the first query of a panel shows over the whole of a past."""
+def shown(past: Past, board: Board, panel: str, beyond_seconds: int = 0) -> float:
+    """The figure that the first query of a panel shows over the whole of a past, and so long beyond it."""
     target = next(one for one in board.targets() if one.panel == panel)
     opened = next(views(past, board))
-    ((_, (value,)),) = View(past, past.start_unix, past.end_unix, opened.variables).ask(target)
+    whole = replace(opened, start_unix=past.start_unix, end_unix=past.end_unix + beyond_seconds)
+    (last_told,) = (one for one in board.content["templating"]["list"] if one["name"] == AS_OF)
+    variables = {**opened.variables, AS_OF: options_of(last_told, whole)[0]}
+    ((_, (value,)),) = replace(whole, variables=variables).ask(target)
     return value

@@ -132,7 +132,7 @@ def _saved(queries: Queries) -> Panel:
 
 def _price(queries: Queries, *where: Match, by: tuple[str, ...]) -> str:
     """USD for a million tokens; several components may tell the same price."""
-    return queries.now(Gauge.PRICE, is_("tier", "standard"), *where, by=by, how="max")
+    return queries.as_of(Gauge.PRICE, is_("tier", "standard"), *where, by=by, how="max")
 
 
 def _purposes(queries: Queries) -> list[Placed]:

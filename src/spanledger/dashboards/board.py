@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from spanledger.core.gauges import Gauge
 from spanledger.core.semconv import Metric
 from spanledger.dashboards.panels import DATASOURCE, Panel
-from spanledger.dashboards.queries import Name, Queries, chosen
+from spanledger.dashboards.queries import AS_OF, Name, Queries, chosen
 from spanledger.dashboards.settings import BoardSettings
 from spanledger.telemetry import Counter
 
@@ -58,7 +58,7 @@ class Board:
     """A whole board. `key` is the end of its identity and the name of its file.
 
     `shows_events`: new price books and restarts are marked in its charts; they are looked for minute by minute, so not
-    in ranges of a month.
+    in ranges of a month. `has_totals`: its figures are as of the last export in the range.
     """
 
     key: str
@@ -68,6 +68,7 @@ class Board:
     choices: Sequence[Choice]
     rows: Sequence[Row]
     shows_events: bool = True
+    has_totals: bool = True
 
 
 BASIS = Choice(
@@ -104,6 +105,8 @@ def write(board: Board, settings: BoardSettings) -> str:
     )
     for choice, before in zip(board.choices, _befores(board.choices), strict=True):
         made.with_variable(_variable(choice, scope_of(settings, before)))
+    if board.has_totals:
+        made.with_variable(_as_of(Queries(settings)))
     for annotation in _annotations(Queries(settings)) if board.shows_events else ():
         made.annotation(annotation)
     _place(made, board.rows)
@@ -161,6 +164,21 @@ def _variable(choice: Choice, queries: Queries) -> builders.QueryVariable:
         )
     everything = models.VariableOption(True, ["All"], ["$__all"])
     return variable.multi(True).include_all(True).all_value(".*").current(everything)
+
+
+def _as_of(queries: Queries) -> builders.QueryVariable:
+    return (
+        builders.QueryVariable(AS_OF)
+        .label("As of")
+        .description("When the figures were last told in the range (Unix time).")
+        .datasource(DATASOURCE)
+        .query(queries.last_told())
+        .regex(r"/ (\d+) /")
+        .hide(models.VariableHide.HIDE_VARIABLE)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .multi(False)
+        .include_all(False)
+    )
 
 
 def _link(settings: BoardSettings) -> builders.DashboardLink:

@@ -38,7 +38,7 @@ def chargeback(settings: BoardSettings) -> Board:
 
 def _totals(queries: Queries) -> list[Placed]:
     requests = queries.total(Metric.REQUESTS)
-    month = queries.now(Gauge.COST_PERIOD, is_("period", "month"), by=("basis",))
+    month = queries.as_of(Gauge.COST_PERIOD, is_("period", "month"), by=("basis",))
     return [
         Placed(
             panels.stats(
@@ -139,7 +139,7 @@ def _budgets(queries: Queries) -> Panel:
     labels = ("budget", "owner", "period", "basis")
     columns = {"budget": "Budget", "owner": "Owner", "period": "Period", "basis": "Basis"}
     asks = [
-        Ask(queries.now(gauge, by=labels), name)
+        Ask(queries.as_of(gauge, by=labels), name)
         for gauge, name in (
             (Gauge.BUDGET_LIMIT, "Limit"),
             (Gauge.BUDGET_SPENT, "Spent"),

@@ -45,6 +45,7 @@ def component(settings: BoardSettings) -> Board:
             Row("Does everything arrive?", (*_states(queries), *_flow(queries))),
             Row("Is it in time, and does it fit?", _time_and_room(queries)),
         ),
+        has_totals=False,
     )
 
 

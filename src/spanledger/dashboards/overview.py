@@ -13,13 +13,12 @@ from spanledger.dashboards import panels
 from spanledger.dashboards.board import BASIS, COST_CENTER, TEAM, Board, Placed, Row, scope_of
 from spanledger.dashboards.panels import USD, About, Ask, Panel
 from spanledger.dashboards.queries import (
+    BEFORE,
     DAY,
-    RANGE,
     STEP,
     WHOLE_COST,
     Queries,
     Recorded,
-    before,
     either,
     is_,
     or_zero,
@@ -54,7 +53,7 @@ def _calendar(queries: Queries) -> list[Placed]:
     everybody = queries.without_scope()
     budget = (is_("scope", "organization"), is_("period", "month"))
     limit, spent, forecast = (
-        everybody.now(gauge, *budget, by=("budget", "basis"))
+        everybody.as_of(gauge, *budget, by=("budget", "basis"))
         for gauge in (Gauge.BUDGET_LIMIT, Gauge.BUDGET_SPENT, Gauge.BUDGET_FORECAST)
     )
     no_budget = "no monthly budget of the organization"
@@ -91,7 +90,7 @@ def _to_date(queries: Queries) -> Panel:
         NO_COST,
     )
     periods = {"day": "today", "month": "this month"}
-    asks = [Ask(queries.now(Gauge.COST_PERIOD, is_("period", one)), name) for one, name in periods.items()]
+    asks = [Ask(queries.as_of(Gauge.COST_PERIOD, is_("period", one)), name) for one, name in periods.items()]
     return panels.stats(about, asks, USD)
 
 
@@ -110,7 +109,7 @@ def _allocated(queries: Queries) -> Panel:
 
 
 def _budget_use(queries: Queries) -> Panel:
-    used = f"{queries.now(Gauge.BUDGET_SPENT, by=_BUDGET)} / ({queries.now(Gauge.BUDGET_LIMIT, by=_BUDGET)} > 0)"
+    used = f"{queries.as_of(Gauge.BUDGET_SPENT, by=_BUDGET)} / ({queries.as_of(Gauge.BUDGET_LIMIT, by=_BUDGET)} > 0)"
     settings = queries.settings
     return panels.ranking(
         About(
@@ -166,8 +165,7 @@ def _range(queries: Queries) -> list[Placed]:
 
 def _spent(queries: Queries) -> Panel:
     """One query, for before the first range there is no other one to show."""
-    now = queries.total(WHOLE_COST)
-    earlier = before(now, RANGE)
+    now, earlier = queries.total(WHOLE_COST), queries.total(WHOLE_COST, window=BEFORE)
     named = {"this range": now, "the one before": earlier, "change": f"{now} / ({earlier} > 0) - 1"}
     about = About(
         "Spent",

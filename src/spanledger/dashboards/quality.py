@@ -9,7 +9,7 @@ from spanledger.core.usage import Evidence
 from spanledger.dashboards import panels
 from spanledger.dashboards.board import COST_CENTER, TEAM, Board, Placed, Row, scope_of
 from spanledger.dashboards.panels import USD, About, Ask
-from spanledger.dashboards.queries import RANGE, STEP, WHOLE_COST, Queries, Recorded, either, is_, shares, tagged
+from spanledger.dashboards.queries import AS_OF, RANGE, STEP, WHOLE_COST, Queries, Recorded, either, is_, shares, tagged
 from spanledger.dashboards.settings import BoardSettings
 from spanledger.dashboards.wording import BY_POSTING
 
@@ -55,7 +55,7 @@ def _shares(queries: Queries) -> list[Placed]:
         shares({"cost that only sums tell": queries.total(Metric.RESIDUAL_COST)}, cost),
         shares({"cost without owner": unallocated}, nobodys.total(WHOLE_COST)),
     )
-    book = queries.now(Gauge.PRICE_BOOK_TIMESTAMP, by=("price_book",), how="max")
+    book = queries.as_of(Gauge.PRICE_BOOK_TIMESTAMP, by=("price_book",), how="max")
     return [
         Placed(
             panels.ranking(
@@ -81,7 +81,7 @@ def _shares(queries: Queries) -> list[Placed]:
                     "Days since the price list in use was last compared with its source, by price book.",
                     "the component does not say",
                 ),
-                [Ask(f"(time() - {book}) / {_SECONDS_A_DAY}", "{{price_book}}")],
+                [Ask(f"(${AS_OF} - {book}) / {_SECONDS_A_DAY}", "{{price_book}}")],
                 panels.DAYS,
                 panels.rising(settings.price_list_warn_days, settings.price_list_old_days),
                 is_named=True,

@@ -37,10 +37,31 @@ RECORDED_LABELS: dict[Recorded, tuple[str, ...]] = {
 Name = Metric | Gauge | Counter | Recorded
 
 RANGE = "$__range"
+BEFORE = "before"
+"""The time of the same length before the range."""
 STEP = "$__interval"
 DAY = "1d"
-_SECONDS = {RANGE: "$__range_s", STEP: "$__interval_ms / 1000", DAY: "86400"}
-"""Windows in seconds, as a query has them."""
+AS_OF = "as_of"
+"""Hidden variable of the boards: when figures were last told in the range, in Unix seconds. Ranges such as "this month"
+end in the future, where there is no sample."""
+_FROM = "${__from:date:seconds}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Ends of a window: what a selector has behind it to be read there, and when it starts in Unix seconds."""
+
+    end: str
+    start: str
+    start_seconds: str
+
+
+ENDS = {
+    RANGE: Ends(f" @ ${AS_OF}", f" @ {_FROM}", _FROM),
+    BEFORE: Ends(f" @ {_FROM}", f" @ {_FROM} offset {RANGE}", f"{_FROM} - $__range_s"),
+    STEP: Ends("", f" offset {STEP}", "time() - $__interval_ms / 1000"),
+    DAY: Ends("", f" offset {DAY}", "time() - 86400"),
+}
 OWNERS = frozenset(DEFAULT_RESOURCE_LABELS.values())
 
 WHOLE_COST = Metric.MODIFIER_COST
@@ -180,15 +201,14 @@ class Queries:
         """
         is_short = isinstance(name, Recorded) or (isinstance(name, Metric) and ADJUSTED_BY.get(name, name) in _MANY)
         lookback = _SHORT_LOOKBACK if is_short else _LOOKBACK
-        series, told = self.series(name, *where), self.series(Gauge.EXPORT_START)
-        heard = self.without_scope().series(name) if isinstance(name, Recorded) else told
-        then, end = f"last_over_time({series}[{lookback}] offset {window})", f"last_over_time({series}[{lookback}])"
-        known = (
-            f"last_over_time({heard}[{lookback}] offset {window}) "
-            f"or last_over_time({told}[{lookback}]) >= time() - {_SECONDS[window]}"
-        )
+        at = ENDS[window]
+        series, told = self.series(name, *where), f"{self.series(Gauge.EXPORT_START)}[{lookback}]"
+        heard = f"{self.without_scope().series(name)}[{lookback}]" if isinstance(name, Recorded) else told
+        end = f"last_over_time({series}[{lookback}]{at.end})"
+        start = f"last_over_time({series}[{lookback}]{at.start})"
+        known = f"last_over_time({heard}{at.start}) or last_over_time({told}{at.end}) >= {at.start_seconds}"
         on = ", ".join(SOURCE)
-        return f"(({end} - ({then} or 0 * {end})) and on ({on}) group by ({on}) ({known}))"
+        return f"(({end} - ({start} or 0 * {end})) and on ({on}) group by ({on}) ({known}))"
 
     def _rise(self, name: Name, where: Iterable[Match], window: str) -> str:
         """What is posted in each step of a chart, or what a counter of the process rose by: reads every sample.
@@ -234,15 +254,24 @@ class Queries:
         _require(labels_of(name), by, name)
         return f"{how}{_by(by)} ({self.series(name, *where)})"
 
+    def as_of(self, name: Gauge, *where: Match, by: Iterable[str] = (), how: str = "sum") -> str:
+        """A gauge as it was last told in the range.
+
+        Raises:
+            KeyError: the gauge has no such label.
+        """
+        return f"{self.now(name, *where, by=by, how=how)[:-1]} @ ${AS_OF})"
+
+    def last_told(self) -> str:
+        """Query of the variable `AS_OF`: the end of the range, where nothing was told in it."""
+        told = f"timestamp({self.series(Gauge.EXPORT_START)})"
+        newest = f"max({told}) or max(max_over_time({told}[{RANGE}:1m])) or vector(time())"
+        return f"query_result(ceil({newest}))"
+
     def values_of(self, label: str, name: Name) -> str:
         """Query of a variable: values of a label, narrowed by the variables before it."""
         _require(labels_of(name), (label,), name)
         return f"label_values({self.series(name)}, {label})"
-
-
-def before(expression: str, offset: str) -> str:
-    """A result as it was earlier by so much. A subquery of one step, as only a selector can have an offset."""
-    return f"last_over_time(({expression})[1s:1s] offset {offset})"
 
 
 def tagged(expression: str, label: str, value: str) -> str:

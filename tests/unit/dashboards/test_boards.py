@@ -18,7 +18,7 @@ from spanledger.core.prometheus_names import prometheus_name
 from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS, METRICS
 from spanledger.dashboards.boards import build
 from spanledger.dashboards.panels import USD, USD_TO_THE_CENT
-from spanledger.dashboards.queries import RECORDED_LABELS, Recorded
+from spanledger.dashboards.queries import ENDS, RECORDED_LABELS, Ends, Recorded
 from spanledger.dashboards.recording import FILE_NAME
 from spanledger.dashboards.settings import BACKENDS
 from spanledger.telemetry import COMMIT_DURATION, COMMIT_DURATION_UNIT, COUNTERS
@@ -132,20 +132,23 @@ def test_counters_are_read_by_what_they_rose_by_and_corrections_with_them(name: 
 @pytest.mark.parametrize("name", BOARDS)
 def test_a_value_is_read_by_its_ends_only_where_its_start_is_known(name: str) -> None:
     """Else a range that begins before there are samples would show all that the series ever were."""
-    found = 0
-    for expression in expressions(BOARDS[name]):
-        for series, lookback in re.findall(r"\(\(last_over_time\(([^[(]+)\[(\w+)\]\) - \(last", expression):
-            found += 1
-            (window,) = set(re.findall(r"\] offset (\$__\w+)\) or 0 \*", expression))
-            end, then = (f"last_over_time({series}[{lookback}]{at})" for at in ("", f" offset {window}"))
-            source = re.escape(series.partition("{")[0]) if ":" in series else "spanledger_export_start_seconds"
-            known = (
-                rf"group by \(job, instance\) \(last_over_time\({source}\[{lookback}\] offset {re.escape(window)}\) "
-                rf"or last_over_time\(spanledger_export_start_seconds\[{lookback}\]\) >= time\(\) - "
-            )
-            whole = re.escape(f"(({end} - ({then} or 0 * {end})) and on (job, instance) ") + known
-            assert re.search(whole, expression), expression
-    assert found or name == "component.json"
+    text = " ".join(expressions(BOARDS[name]))
+    read = text.count(" or 0 * last_over_time(")
+    assert sum(len(known_ends(at).findall(text)) for at in ENDS.values()) == read
+    assert read or name == "component.json"
+
+
+def known_ends(at: Ends) -> re.Pattern[str]:
+    """How a difference of two ends is written, with the condition that its start is known."""
+    end, start, seconds = map(re.escape, (at.end, at.start, at.start_seconds))
+    return re.compile(
+        r"\(\(last_over_time\((?P<series>(?P<name>[\w:]+)(?:\{[^}]*\})?)\[(?P<back>\w+)\]" + end + r"\) - "
+        r"\(last_over_time\((?P=series)\[(?P=back)\]" + start + r"\) or "
+        r"0 \* last_over_time\((?P=series)\[(?P=back)\]" + end + r"\)\)\) "
+        r"and on \(job, instance\) group by \(job, instance\) \("
+        r"last_over_time\((?:spanledger_export_start_seconds|(?P=name))\[(?P=back)\]" + start + r"\) or "
+        r"last_over_time\(spanledger_export_start_seconds\[(?P=back)\]" + end + r"\) >= " + seconds + r"\)"
+    )
 
 
 @pytest.mark.parametrize("name", BOARDS)
