@@ -133,6 +133,13 @@ def test_mistakes_are_told_at_once_with_what_was_meant(captures: Path) -> None:
     assert "did you mean team?" in told[1]
 
 
+def test_a_condition_that_would_undo_another_is_told_and_a_grouping_counts_once(captures: Path) -> None:
+    done = run("report", "--ledger", captures, "--where", "user=a", "--where", "user=b")
+    assert (done.exit_code, "user has one value" in done.stderr) == (2, True)
+    shown = run("report", "--ledger", captures, "--by", "team,team", "--period", "2026", "--format", "csv").stdout
+    assert shown.splitlines()[0].split(",").count("team") == 1
+
+
 def test_names_that_a_spreadsheet_would_run_are_harmless(tmp_path: Path) -> None:
     client = Client(user='=HYPERLINK("http://x")', resource={"team.id": "[red]a, b"})
     with open_books(tmp_path / "ledger.db") as books:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -53,15 +54,27 @@ def total(url: str, at: int, window: str, metric: Metric = Metric.COST, **labels
 
 def said(url: str, at: int, window: str, metric: Metric = Metric.COST, **labels: str) -> int | None:
     """What a query of the boards says; None where it says nothing."""
-    expression = QUERIES.total(metric, by=tuple(labels))
-    expression = expression.replace(f"${AS_OF}", str(at // SECOND)).replace(
-        ENDS[RANGE].start_seconds, str(at // SECOND - seconds(window))
-    )
+    found = asked(url, at, window, QUERIES.total(metric, by=tuple(labels)))
+    found = [one for one in found if one["metric"] == labels]
+    return sum(picousd_of_double(float(one["value"][1])) for one in found) if found else None
+
+
+def left_out(url: str, at: int, window: str) -> int:
+    """How many ledgers the boards say that they leave out."""
+    ((_, count),) = (one["value"] for one in asked(url, at, window, QUERIES.left_out()))
+    return int(count)
+
+
+def asked(url: str, at: int, window: str, expression: str) -> list[dict[str, Any]]:
+    """What a query of the boards gives over a range."""
+    ends = {f"${AS_OF}": at // SECOND, ENDS[RANGE].start_seconds: at // SECOND - seconds(window), RANGE: window}
+    for variable, value in ends.items():
+        expression = expression.replace(variable, str(value))
     query = {"query": expression, "time": str(at // SECOND)}
     answer = requests.get(f"{url}/api/v1/query", params=query, timeout=10)
     answer.raise_for_status()
-    found = [one for one in answer.json()["data"]["result"] if one["metric"] == labels]
-    return sum(picousd_of_double(float(one["value"][1])) for one in found) if found else None
+    found: list[dict[str, Any]] = answer.json()["data"]["result"]
+    return found
 
 
 @pytest.fixture
@@ -129,7 +142,32 @@ def test_a_range_that_begins_in_an_outage_is_exact_or_says_nothing(tmp_path: Pat
         assert said(prometheus.url, at, "3h", Metric.MODIFIER_COST) == BY_SPAN
         assert said(prometheus.url, at, "9h") == BY_SPAN, "from 55 min after the last export on"
         assert said(prometheus.url, at, "5h") is None, "what it was at the start is not known: not both calls"
+        assert (left_out(prometheus.url, at, "5h"), left_out(prometheus.url, at, "9h")) == (1, 0)
         assert said(prometheus.url, at, "11h") == 2 * BY_SPAN, "begins before anything was told: all of it"
+    finally:
+        runner.run(prometheus.stop())
+        runner.close()
+
+
+def test_a_ledger_that_is_gone_is_counted_as_left_out(tmp_path: Path) -> None:
+    """One that was set aside, say, and another begun: the old one is heard of at the start alone."""
+    prometheus = Prometheus(tmp_path / "prometheus")
+    runner = asyncio.Runner()
+    runner.run(prometheus.start())
+    try:
+        for name, first in (("old", NOW), ("new", NOW + 60 * MINUTE)):
+            with open_books(tmp_path / f"{name}.db") as books:
+                exports(books, prometheus.url, first, first + MINUTE)
+                call = Client().span(f"req-{name}", "claude-opus-5-5", TOLD, at=first + 2 * MINUTE)
+                books.take(call, at=first + 2 * MINUTE)
+                last = first + (50 if name == "old" else 180) * MINUTE
+                exports(books, prometheus.url, first + 3 * MINUTE, last)
+        at = NOW + 240 * MINUTE
+        assert said(prometheus.url, at, "5h") == BY_SPAN, "of the new one alone"
+        assert left_out(prometheus.url, at, "5h") == 1
+        assert (said(prometheus.url, at, "3h"), left_out(prometheus.url, at, "3h")) == (BY_SPAN, 0)
+        before = NOW + 55 * MINUTE
+        assert (said(prometheus.url, before, "2h"), left_out(prometheus.url, before, "2h")) == (BY_SPAN, 0)
     finally:
         runner.run(prometheus.stop())
         runner.close()

@@ -107,7 +107,7 @@ def _question(settings: Settings, by: str, period: str, timezone: str | None, co
     """
     known = names_of_groupings(list(settings.metrics.resource_labels.values()))
     problems: list[str] = []
-    names = tuple(name.strip() for name in by.split(",") if name.strip())
+    names = tuple(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
     problems.extend(f"--by {name}: {_nearest(name, known)}" for name in names if name not in known)
     if not names:
         problems.append(f"--by: names nothing; give some of {', '.join(known)}")
@@ -116,6 +116,8 @@ def _question(settings: Settings, by: str, period: str, timezone: str | None, co
         name, equals, value = condition.partition("=")
         if not equals or name not in known:
             problems.append(f"--where {condition}: {_nearest(name, known) if equals else 'is not NAME=VALUE'}")
+        if name in wanted:
+            problems.append(f"--where {condition}: {name} has one value; ask for each alone, or group --by {name}")
         wanted[name] = value
     zone: tzinfo = UTC
     try:

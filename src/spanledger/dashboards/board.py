@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
@@ -166,8 +167,19 @@ def _variable(choice: Choice, queries: Queries) -> builders.QueryVariable:
     return variable.multi(True).include_all(True).all_value(".*").current(everything)
 
 
-def _as_of(queries: Queries) -> builders.QueryVariable:
-    return (
+class _Made(Builder[models.VariableModel]):
+    """A variable that is built already: for what its builder has no word for."""
+
+    def __init__(self, variable: models.VariableModel) -> None:
+        self._variable = variable
+
+    def build(self) -> models.VariableModel:
+        """Give it."""
+        return self._variable
+
+
+def _as_of(queries: Queries) -> _Made:
+    made = (
         builders.QueryVariable(AS_OF)
         .label("As of")
         .description("When the figures were last told in the range (Unix time).")
@@ -178,7 +190,11 @@ def _as_of(queries: Queries) -> builders.QueryVariable:
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .multi(False)
         .include_all(False)
+        .allow_custom_value(False)
+        .build()
     )
+    made.skip_url_sync = True  # a time of another range, in a link, would be taken for this one's
+    return _Made(made)
 
 
 def _link(settings: BoardSettings) -> builders.DashboardLink:

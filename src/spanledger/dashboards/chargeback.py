@@ -9,7 +9,7 @@ from spanledger.dashboards.board import COST_CENTER, TEAM, Board, Choice, Placed
 from spanledger.dashboards.panels import USD, USD_TO_THE_CENT, About, Ask, Panel
 from spanledger.dashboards.queries import STEP, WHOLE_COST, Queries, is_, or_zero
 from spanledger.dashboards.settings import BoardSettings
-from spanledger.dashboards.wording import APART, BY_CALL, BY_POSTING, NO_COST, PRICED
+from spanledger.dashboards.wording import ABOUT_LEFT_OUT, APART, BY_CALL, BY_POSTING, LEFT_OUT, NO_COST, PRICED
 
 _USER = Choice("user", "User", Metric.USER_COST, "Users of the chosen teams; narrows the panels that tell users apart.")
 _CHOICES = (COST_CENTER, TEAM, _USER)
@@ -68,16 +68,18 @@ def _totals(queries: Queries) -> list[Placed]:
                 panels.stats(
                     About(
                         "Model calls",
-                        f"Each once; what those without a price cost is in no figure until they have one. {BY_POSTING}",
+                        f"Each once; what those without a price cost is in no figure until they have one. "
+                        f"{ABOUT_LEFT_OUT} {BY_POSTING}",
                         "no calls in this range",
                     ),
                     [
                         Ask(requests, "calls"),
                         Ask(or_zero(queries.total(Metric.UNPRICED_REQUESTS), requests), "without a price"),
+                        Ask(queries.left_out(), LEFT_OUT),
                     ],
                     panels.WHOLE,
                 ),
-                "without.*",
+                "(without|ledgers).*",
             ),
             8,
             4,

@@ -26,7 +26,7 @@ from spanledger.dashboards.queries import (
     tagged,
 )
 from spanledger.dashboards.settings import BoardSettings
-from spanledger.dashboards.wording import BY_CALL, BY_POSTING, COUNTED, NO_COST, PRICED
+from spanledger.dashboards.wording import ABOUT_LEFT_OUT, BY_CALL, BY_POSTING, COUNTED, LEFT_OUT, NO_COST, PRICED
 
 _CHOICES = (BASIS, COST_CENTER, TEAM)
 _SECONDS_AN_HOUR = 3600
@@ -181,11 +181,16 @@ def _calls(queries: Queries) -> Panel:
     unpriced = or_zero(queries.total(Metric.UNPRICED_REQUESTS), requests)
     about = About(
         "Model calls",
-        f"Each once, and those of them without a price, of this basis; what these cost is in no figure. {BY_POSTING}",
+        "Each once, and those of them without a price, of this basis; what these cost is in no figure. "
+        f"{ABOUT_LEFT_OUT} {BY_POSTING}",
         "no calls in this range",
     )
-    asks = [Ask(requests, "calls"), Ask(unpriced, "without a price, any basis")]
-    return panels.red_above_zero(panels.stats(about, asks, panels.WHOLE), "without.*")
+    asks = [
+        Ask(requests, "calls"),
+        Ask(unpriced, "without a price, any basis"),
+        Ask(queries.left_out(), LEFT_OUT),
+    ]
+    return panels.red_above_zero(panels.stats(about, asks, panels.WHOLE), "(without|ledgers).*")
 
 
 def _by_team(queries: Queries) -> Panel:

@@ -68,6 +68,7 @@ WHOLE_COST = Metric.MODIFIER_COST
 """Where only basis, model, provider and owner matter: the total of `spanledger.cost` in a tenth of its series."""
 
 SOURCE = ("job", "instance")
+_ON_SOURCE, _BY_SOURCE = (f"{how} ({', '.join(SOURCE)})" for how in ("on", "group by"))
 _EVERYWHERE = frozenset(SOURCE)
 _LOOKBACK, _SHORT_LOOKBACK = "1d", "2h"
 """How long before its time a value may have been exported last: while nothing is exported, nothing is posted. The
@@ -197,18 +198,30 @@ class Queries:
         """The value at the end less that at the start, 0 for a series that is younger: reads the ends alone.
 
         Series of a ledger never begin again. What they were at the start is known where their source was heard of then,
-        or told this backend of them only later; else there is no result, instead of all that the series ever were.
+        or told this backend of them only later; else the source is left out (`left_out`), instead of counted with all
+        that its series ever were.
         """
         is_short = isinstance(name, Recorded) or (isinstance(name, Metric) and ADJUSTED_BY.get(name, name) in _MANY)
         lookback = _SHORT_LOOKBACK if is_short else _LOOKBACK
-        at = ENDS[window]
-        series, told = self.series(name, *where), f"{self.series(Gauge.EXPORT_START)}[{lookback}]"
-        heard = f"{self.without_scope().series(name)}[{lookback}]" if isinstance(name, Recorded) else told
+        at, series = ENDS[window], self.series(name, *where)
         end = f"last_over_time({series}[{lookback}]{at.end})"
         start = f"last_over_time({series}[{lookback}]{at.start})"
-        known = f"last_over_time({heard}{at.start}) or last_over_time({told}{at.end}) >= {at.start_seconds}"
-        on = ", ".join(SOURCE)
-        return f"(({end} - ({start} or 0 * {end})) and on ({on}) group by ({on}) ({known}))"
+        heard = self.without_scope().series(name if isinstance(name, Recorded) else Gauge.EXPORT_START)
+        return f"(({end} - ({start} or 0 * {end})) and {_ON_SOURCE} {self._known(heard, lookback, at)})"
+
+    def _known(self, heard: str, lookback: str, at: Ends) -> str:
+        """Sources whose values at the start of a window are known, by a series that each of them has."""
+        told = f"{self.series(Gauge.EXPORT_START)}[{lookback}]{at.end}"
+        known = f"last_over_time({heard}[{lookback}]{at.start}) or last_over_time({told}) >= {at.start_seconds}"
+        return f"{_BY_SOURCE} ({known})"
+
+    def left_out(self) -> str:
+        """How many sources were heard of in the range whose totals over it are not known."""
+        at, told = ENDS[RANGE], self.series(Gauge.EXPORT_START)
+        heard = f"{_BY_SOURCE} (last_over_time({told}[{RANGE}:15m]{at.end}))"
+        ends = f"last_over_time({told}[{_SHORT_LOOKBACK}]{at.end})"
+        known = f"{ends} and {_ON_SOURCE} {self._known(told, _SHORT_LOOKBACK, at)}"
+        return f"count({heard} unless {_ON_SOURCE} ({known})) or vector(0)"
 
     def _rise(self, name: Name, where: Iterable[Match], window: str) -> str:
         """What is posted in each step of a chart, or what a counter of the process rose by: reads every sample.

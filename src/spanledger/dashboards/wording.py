@@ -10,3 +10,9 @@ APART = "Billed, notional (covered by a plan) and unknown are never summed."
 COUNTED = "Counted by the clients, whatever the basis of their cost."
 
 NO_COST = "no cost in this range"
+
+LEFT_OUT = "ledgers left out"
+ABOUT_LEFT_OUT = (
+    "Ledgers left out: how many were heard of in the range, but not at its start or not at its end, so that what they "
+    "posted in it is not known and in no total (dashboards/README.md)."
+)
