@@ -13,7 +13,7 @@ import requests
 from spanledger.core.money import picousd_of_double
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Temporality
-from spanledger.dashboards.queries import AS_OF, ENDS, RANGE, Queries
+from spanledger.dashboards.queries import AS_OF, BEFORE, ENDS, RANGE, Queries
 from spanledger.dashboards.settings import BACKENDS
 from spanledger.exporter.client import Accepted
 from spanledger.service.series_export import SeriesExport
@@ -67,7 +67,13 @@ def left_out(url: str, at: int, window: str) -> int:
 
 def asked(url: str, at: int, window: str, expression: str) -> list[dict[str, Any]]:
     """What a query of the boards gives over a range."""
-    ends = {f"${AS_OF}": at // SECOND, ENDS[RANGE].start_seconds: at // SECOND - seconds(window), RANGE: window}
+    length = seconds(window)
+    ends: dict[str, int | str] = {
+        f"${AS_OF}": at // SECOND,
+        ENDS[RANGE].start_seconds: at // SECOND - length,
+        f"{RANGE}_s": length,
+    }
+    ends[RANGE] = window
     for variable, value in ends.items():
         expression = expression.replace(variable, str(value))
     query = {"query": expression, "time": str(at // SECOND)}
@@ -110,6 +116,14 @@ def test_a_range_has_what_was_posted_in_it_and_what_was_corrected_in_it(url: str
     assert total(url, NOW + 29 * MINUTE, "2h") == BY_SPAN, "before the correction, over a restart"
     assert total(url, hour, "40m") == BY_LOG - BY_SPAN, "the correction alone"
     assert total(url, hour, "20m") == 0
+
+
+def test_the_range_before_has_what_was_posted_in_it(url: str) -> None:
+    """Of 40 minutes each: the correction at its end alone in one range, the call in the one before."""
+    before = QUERIES.total(Metric.COST, window=BEFORE)
+    for minutes, window, cost in ((60, "40m", BY_SPAN), (60, "20m", BY_LOG - BY_SPAN), (90, "20m", 0)):
+        (found,) = asked(url, NOW + minutes * MINUTE, window, before)
+        assert picousd_of_double(float(found["value"][1])) == cost, (minutes, window)
 
 
 def test_parts_of_a_range_add_up_to_it(url: str) -> None:

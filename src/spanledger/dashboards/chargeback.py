@@ -53,8 +53,8 @@ def _totals(queries: Queries) -> list[Placed]:
             panels.stats(
                 About(
                     "This calendar month by basis",
-                    f"Whatever range is chosen, in the component's time zone. {APART} {PRICED} {BY_CALL} The same as "
-                    "`spanledger report --period month`.",
+                    f"The one in which the range ends, in the component's time zone. {APART} {PRICED} {BY_CALL} "
+                    "As long as it lasts the same as `spanledger report --period month`.",
                     "no cost this month",
                 ),
                 [Ask(month, "{{basis}}")],
@@ -134,7 +134,7 @@ def _budgets(queries: Queries) -> Panel:
     """Each budget once: what is spent of it, in columns of limit, spent and forecast."""
     about = About(
         "Budgets",
-        "Every budget of all scopes, in its current day, week or month, whatever range and owners are chosen: limit, "
+        "Every budget of all scopes and owners, in the day, week or month in which the range ends: limit, "
         f"what is spent, and what is expected by the end. {PRICED} {BY_CALL}",
         "no budget",
     )

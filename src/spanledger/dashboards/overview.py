@@ -86,7 +86,7 @@ def _calendar(queries: Queries) -> list[Placed]:
 def _to_date(queries: Queries) -> Panel:
     about = About(
         "Spent today and this month",
-        f"Of the calendar day and month to date, in the component's time zone. {PRICED} {BY_CALL}",
+        f"Of the calendar day and month in which the range ends, in the component's time zone. {PRICED} {BY_CALL}",
         NO_COST,
     )
     periods = {"day": "today", "month": "this month"}
@@ -169,7 +169,8 @@ def _spent(queries: Queries) -> Panel:
     named = {"this range": now, "the one before": earlier, "change": f"{now} / ({earlier} > 0) - 1"}
     about = About(
         "Spent",
-        f"In the chosen range, in the one of the same length before it, and the change. {PRICED} {BY_POSTING}",
+        "In the chosen range, in the one of the same length before it, and the change, which says little while the "
+        f"range is not over. {PRICED} {BY_POSTING}",
         NO_COST,
     )
     shown = either(*(tagged(f"({value})", "kind", name) for name, value in named.items()))

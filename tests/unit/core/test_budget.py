@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -118,6 +118,18 @@ def test_who_spent_something_earlier_is_zero_now_and_not_missing() -> None:
     }
     assert found[Cycle.MONTH, "web", Basis.BILLED] == 0
     assert found[Cycle.DAY, "unallocated", Basis.NOTIONAL] == 0
+
+
+def test_the_first_of_a_month_is_remembered_to_its_last_day() -> None:
+    """On 31 March budgets of the month look back to its first day, further than forecasts do."""
+    first, last = date(2026, 3, 1), date(2026, 3, 31)
+    assert looks_back_to(last, UTC) == first
+    book = spending()
+    book.add(first - timedelta(days=1), account(), 3, 0)
+    book.add(first, account(), 5, 0)
+    book.forget(looks_back_to(last, UTC))
+    (month,) = (one for one in book.period_costs(last, 99) if one.cycle is Cycle.MONTH and one.cost_picousd)
+    assert month.cost_picousd == 5
 
 
 def test_cost_under_more_labels_than_there_is_room_for_is_summed_and_not_dropped() -> None:

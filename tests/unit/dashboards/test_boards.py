@@ -77,6 +77,7 @@ def test_rules_record_what_the_boards_read_with_its_labels() -> None:
     for rule in group["rules"]:
         grouped, *_ = _GROUPING.findall(rule["expr"])
         assert {label.strip() for label in grouped.split(",")} == LABELS[rule["record"]] | {"job", "instance"}
+        assert "_adjustment" in rule["expr"], "corrections are in every total"
     read = " ".join(expression for board in BOARDS.values() for expression in expressions(board))
     assert [one for one in Recorded if one.value not in read] == [], "recorded for nobody"
 
@@ -134,7 +135,10 @@ def test_a_value_is_read_by_its_ends_only_where_its_start_is_known(name: str) ->
     """Else a range that begins before there are samples would show all that the series ever were."""
     text = " ".join(expressions(BOARDS[name]))
     read = text.count(" or 0 * last_over_time(")
-    assert sum(len(known_ends(at).findall(text)) for at in ENDS.values()) == read
+    found = [one for at in ENDS.values() for one in known_ends(at).finditer(text)]
+    assert len(found) == read
+    for one in found:
+        assert one["heard"] == (one["name"] if ":" in one["name"] else "spanledger_export_start_seconds")
     assert read or name == "component.json"
 
 
@@ -146,7 +150,7 @@ def known_ends(at: Ends) -> re.Pattern[str]:
         r"\(last_over_time\((?P=series)\[(?P=back)\]" + start + r"\) or "
         r"0 \* last_over_time\((?P=series)\[(?P=back)\]" + end + r"\)\)\) "
         r"and on \(job, instance\) group by \(job, instance\) \("
-        r"last_over_time\((?:spanledger_export_start_seconds|(?P=name))\[(?P=back)\]" + start + r"\) or "
+        r"last_over_time\((?P<heard>[\w:]+)\[(?P=back)\]" + start + r"\) or "
         r"last_over_time\(spanledger_export_start_seconds\[(?P=back)\]" + end + r"\) >= " + seconds + r"\)"
     )
 
