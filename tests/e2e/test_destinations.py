@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,9 +16,12 @@ from spanledger.core.events import Event
 from spanledger.core.labels import cut_label
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Signal
+from spanledger.ledger.ledger import Ledger
+from spanledger.ledger.outbox import OutboxState
 from spanledger.service.sink import OtlpSink
 from spanledger.telemetry import Counter
 from support.logged import messages_of
+from support.processes import start_serve
 from support.replaying import read_folder, replay_folders
 from support.serving import Running, Transport, running, send, standing
 from support.telling import Client, Usage
@@ -96,6 +100,30 @@ def test_each_destination_gets_the_signals_that_are_meant_for_it(tmp_path: Path)
     assert (logs_only.bodies[Signal.TRACES], logs_only.bodies[Signal.METRICS]) == ([], [])
     assert (costs_only.bodies[Signal.TRACES], costs_only.bodies[Signal.LOGS]) == ([], [])
     assert sent[Signal.LOGS] > 0
+
+
+def test_with_an_endpoint_for_one_signal_alone_that_signal_is_sent_and_nothing_else_waits(tmp_path: Path) -> None:
+    async def run() -> tuple[OtlpSink, OutboxState]:
+        async with AsyncExitStack() as stack:
+            sink = await started(stack)
+            environ = {
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{sink.http_endpoint}/v1/metrics",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            }
+            serving = await start_serve(tmp_path / "ledger.db", environ=environ)
+            await send(Transport.GRPC, serving.addresses, deliveries())
+            await serving.end(signal.SIGTERM)
+            assert f"; to {sink.http_endpoint}/v1/metrics for metrics, cost metrics" in serving.ready_line
+        ledger = Ledger.read(tmp_path / "ledger.db")
+        waiting = ledger.outbox.state("default")
+        ledger.close()
+        return sink, waiting
+
+    sink, waiting = asyncio.run(run())
+    assert sink.metric_totals() == standing(tmp_path / "ledger.db").figures.metrics
+    assert sum(one.signal is Signal.METRICS for one in deliveries()) > 0
+    assert (sink.bodies[Signal.TRACES], sink.bodies[Signal.LOGS]) == ([], [])
+    assert waiting == OutboxState(0, 0, 0, None)
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])

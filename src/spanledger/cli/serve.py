@@ -13,10 +13,11 @@ import typer
 
 from spanledger.cli.options import ConfigOption, ExitCode, LedgerOption, exits_on_bad_input
 from spanledger.cli.process import allow_open_files, give_back_large_memory
-from spanledger.config.destinations import DEFAULT_DESTINATION
+from spanledger.config.destinations import Exporter
 from spanledger.config.sections import Settings
 from spanledger.config.settings import FLAGS, load_settings, require_no_loop
 from spanledger.core.events import Event, LogFormat
+from spanledger.core.usage import Signal
 from spanledger.logs import start_logs, tell
 from spanledger.service.assembly import assemble
 from spanledger.service.destinations import clients_for
@@ -110,14 +111,24 @@ def _ready_line(settings: Settings, addresses: Addresses) -> str:
 
 
 def _shown_destinations(settings: Settings) -> str:
-    exporters = {DEFAULT_DESTINATION: settings.exporter} if settings.exporter.is_set else {}
-    named = {name: exporter.endpoint or "an endpoint for each signal" for name, exporter in exporters.items()}
-    named |= {
-        name: exporter.endpoint or "an endpoint for each signal" for name, exporter in settings.destinations.items()
-    }
+    all_shown = {name: _shown_destination(exporter) for name, exporter in settings.exporters.items()}
+    named = {name: shown for name, shown in all_shown.items() if shown}
     if not named:
         return "no destination (set --otlp-endpoint): keeping the ledger only"
-    return "to " + ", ".join(f"{url} ({name})" if len(named) > 1 else url for name, url in named.items())
+    return "to " + ", ".join(f"{shown} ({name})" if len(named) > 1 else shown for name, shown in named.items())
+
+
+def _shown_destination(exporter: Exporter) -> str:
+    """Each URL, and what goes there unless it is everything."""
+    by_url: dict[str, list[str]] = {}
+    for one in Signal:
+        what = [one.value] if one in exporter.forwarded else []
+        what += ["cost metrics"] if one is Signal.METRICS and exporter.tells_cost else []
+        if what:
+            by_url.setdefault(exporter.endpoint_of(one) or "", []).extend(what)
+    if len(by_url) == 1 and len(exporter.forwarded) == len(Signal) and exporter.tells_cost:
+        return next(iter(by_url))
+    return " and ".join(f"{url} for {', '.join(what)}" for url, what in by_url.items())
 
 
 def _shown(path: Path) -> str:

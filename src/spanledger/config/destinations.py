@@ -104,21 +104,46 @@ class Exporter(Section):
         return self.of_signal(signal).endpoint or self.endpoint
 
     @property
-    def is_set(self) -> bool:
-        """Whether every signal has somewhere to go."""
-        return all(self.endpoint_of(signal) is not None for signal in Signal)
+    def forwarded(self) -> frozenset[Signal]:
+        """Telemetry that is forwarded: of each signal that has an endpoint."""
+        return frozenset(signal for signal in Signal if self.endpoint_of(signal) is not None)
+
+    @property
+    def tells_cost(self) -> bool:
+        """Whether our own metrics are sent: they go where metrics go."""
+        return self.endpoint_of(Signal.METRICS) is not None
 
 
 class MoreExporter(Exporter):
     """A further destination: the keys of `exporter`, and what goes there."""
 
+    signals: frozenset[Signal] = Field(
+        default=frozenset(Signal),
+        description="Telemetry that is forwarded there: `traces`, `logs`, `metrics`; unless told, all that has an "
+        "endpoint.",
+    )
+    cost_metrics: bool = Field(
+        default=True, description="Whether our own metrics go there; unless told, when metrics have an endpoint."
+    )
+
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
-        if not self.is_set:
-            raise ValueError("endpoint: a destination needs one, or one for each signal")
+        have = super().forwarded
+        if not have:
+            raise ValueError("endpoint: a destination needs one, or one for a signal")
+        without = sorted(self.signals - have) if "signals" in self.model_fields_set else []
+        if without:
+            raise ValueError(f"signals: {', '.join(without)} have no endpoint: set one, or leave them out")
+        if self.cost_metrics and "cost_metrics" in self.model_fields_set and not super().tells_cost:
+            raise ValueError("cost_metrics: metrics have no endpoint: set `endpoint` or `metrics.endpoint`")
         return self
 
-    signals: frozenset[Signal] = Field(
-        default=frozenset(Signal), description="Telemetry that is forwarded there: `traces`, `logs`, `metrics`."
-    )
-    cost_metrics: bool = Field(default=True, description="Whether our own metrics go there.")
+    @property
+    def forwarded(self) -> frozenset[Signal]:
+        """Telemetry that is forwarded: what is meant for it, of each signal that has an endpoint."""
+        return super().forwarded & self.signals
+
+    @property
+    def tells_cost(self) -> bool:
+        """Whether our own metrics are sent."""
+        return super().tells_cost and self.cost_metrics

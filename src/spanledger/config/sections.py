@@ -13,7 +13,7 @@ from pydantic import Field
 
 from spanledger.config.basis import BasisSection
 from spanledger.config.budgets import Budgets
-from spanledger.config.destinations import Exporter, MoreExporter, Name
+from spanledger.config.destinations import DEFAULT_DESTINATION, Exporter, MoreExporter, Name
 from spanledger.config.fields import Endpoint, PositiveSeconds, Seconds, Section, TimeZone
 from spanledger.config.price_defaults import PriceDefault, defaults_of
 from spanledger.config.prices import Layers
@@ -219,6 +219,12 @@ class Settings(Section):
     sdk: Sdk = Sdk()
     privacy: Privacy = Privacy()
     log: Log = Log()
+
+    @property
+    def exporters(self) -> dict[str, Exporter]:
+        """Destinations by name, each with an endpoint for a signal at least; `exporter` is the first of them."""
+        default = {DEFAULT_DESTINATION: self.exporter} if self.exporter.forwarded else {}
+        return {**default, **self.destinations}
 
 
 def data_folder() -> Path:

@@ -66,8 +66,8 @@ def assemble(settings: Settings, ledger_path: Path, *, forward: bool, prices: Pr
 
 def routes_of(settings: Settings) -> tuple[Route, ...]:
     """What is forwarded where; all of it to the default destination when none is configured, as in a replay."""
-    more = tuple(Route(name, exporter.signals) for name, exporter in settings.destinations.items())
-    return more if more and not settings.exporter.is_set else (Route(DEFAULT_DESTINATION), *more)
+    routes = tuple(Route(name, exporter.forwarded) for name, exporter in settings.exporters.items())
+    return routes or (Route(DEFAULT_DESTINATION),)
 
 
 def policy_of(settings: Settings, prices: Prices) -> Policy:

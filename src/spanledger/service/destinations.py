@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from spanledger.config.destinations import DEFAULT_DESTINATION, Compression, Exporter, Protocol
+from spanledger.config.destinations import Compression, Exporter, Protocol
 from spanledger.config.sections import Settings
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Destination, OtlpClient, SignalClients, Tls
@@ -28,16 +28,15 @@ def clients_for(settings: Settings) -> tuple[NamedClient, ...]:
     Raises:
         ConfigError: a file of certificates or headers cannot be read.
     """
-    found = []
-    if settings.exporter.is_set:
-        found.append(NamedClient(DEFAULT_DESTINATION, _client(settings.exporter)))
-    for name, more in settings.destinations.items():
-        found.append(NamedClient(name, _client(more), more.signals, more.cost_metrics))
-    return tuple(found)
+    return tuple(
+        NamedClient(name, _client(exporter), exporter.forwarded, exporter.tells_cost)
+        for name, exporter in settings.exporters.items()
+    )
 
 
 def _client(exporter: Exporter) -> OtlpClient:
-    return SignalClients({signal: _signal_client(exporter, signal) for signal in Signal})
+    signals = [signal for signal in Signal if exporter.endpoint_of(signal) is not None]
+    return SignalClients({signal: _signal_client(exporter, signal) for signal in signals})
 
 
 def _signal_client(exporter: Exporter, signal: Signal) -> OtlpClient:

@@ -36,7 +36,7 @@ def examine_files(settings: Settings, now_unix_nano: int) -> Iterator[Finding]:
         yield from _receiver_tls(receiver.tls, now_unix_nano)
     if receiver.auth.tokens_file is not None:
         yield from _tokens(receiver.auth.tokens_file)
-    if settings.exporter.is_set:
+    if settings.exporter.forwarded:
         yield from _destination("exporter", settings.exporter)
     for name, more in settings.destinations.items():
         yield from _destination(f"destinations.{name}", more)

@@ -10,6 +10,7 @@ from spanledger.config.destinations import Compression, Protocol
 from spanledger.config.sections import Settings
 from spanledger.config.settings import load_settings, require_no_loop, setting_keys, variable_of
 from spanledger.core.errors import ConfigError
+from spanledger.core.usage import Signal
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -110,6 +111,46 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
 def test_secrets_come_from_the_environment(tmp_path: Path) -> None:
     file = written(tmp_path, "exporter: {endpoint: 'http://c:1', headers: {authorization: 'Bearer ${env:TOKEN}'}}\n")
     assert load_settings(file, {"TOKEN": "t"}, {}).exporter.headers == {"authorization": "Bearer t"}
+
+
+METRICS, LOGS = "{metrics: {endpoint: 'http://m:1'}}", "{logs: {endpoint: 'http://l:1'}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "forwarded", "tells_cost"),
+    [
+        ("exporter: {endpoint: 'http://c:1'}\n", set(Signal), True),
+        (f"exporter: {METRICS}\n", {Signal.METRICS}, True),
+        (f"exporter: {LOGS}\n", {Signal.LOGS}, False),
+        (f"destinations: {{far: {METRICS}}}\n", {Signal.METRICS}, True),
+        (f"destinations: {{far: {LOGS}}}\n", {Signal.LOGS}, False),
+        ("destinations: {far: {endpoint: 'http://c:1', signals: [logs]}}\n", {Signal.LOGS}, True),
+        ("destinations: {far: {signals: [], metrics: {endpoint: 'http://c:1'}}}\n", set(), True),
+    ],
+)
+def test_what_has_an_endpoint_is_sent(text: str, forwarded: set[Signal], tells_cost: bool, tmp_path: Path) -> None:
+    (one,) = load_settings(written(tmp_path, text), {}, {}).exporters.values()
+    assert (one.forwarded, one.tells_cost) == (forwarded, tells_cost)
+
+
+def test_a_standard_variable_for_one_signal_alone_is_a_destination_of_that_signal() -> None:
+    environ = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://mimir/otlp/v1/metrics"}
+    assert load_settings(None, environ, {}).exporter.forwarded == {Signal.METRICS}
+    assert load_settings(None, {}, {}).exporters == {}
+
+
+@pytest.mark.parametrize(
+    ("far", "said"),
+    [
+        ("{signals: [logs, traces], metrics: {endpoint: 'http://m:1'}}", "signals: logs, traces have no endpoint"),
+        ("{cost_metrics: true, logs: {endpoint: 'http://l:1'}}", "cost_metrics: metrics have no endpoint"),
+        ("{signals: [logs]}", "endpoint: a destination needs one"),
+    ],
+)
+def test_a_signal_that_a_destination_is_named_for_needs_an_endpoint(far: str, said: str, tmp_path: Path) -> None:
+    file = written(tmp_path, f"destinations:\n  far: {far}\n")
+    (problem,) = problems_of(file, {})
+    assert problem.startswith(f"{file}:2: destinations.far: {said}")
 
 
 @pytest.mark.parametrize("url", ["http://localhost:4317", "http://127.0.0.1:4318", "http://[::1]:4318/v1/traces"])

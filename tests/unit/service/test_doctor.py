@@ -100,6 +100,21 @@ def test_destinations_that_are_away_or_misconfigured(sound: Path, tmp_path: Path
     assert "none.pem" in one.what
 
 
+def test_signals_without_an_endpoint_are_told_and_the_others_are_tried(sound: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    nowhere = {"metrics": {"endpoint": f"http://127.0.0.1:{port}"}, "timeout_seconds": 2}
+    meant = {**nowhere, "signals": ["metrics"]}
+    found = findings(sound, exporter=nowhere, destinations={"meant": meant})
+    told = [(one.subject, one.level) for one in found if one.subject.startswith("destination")]
+    assert told == [
+        ("destination default", Level.NOTE),
+        ("destination default, metrics", Level.PROBLEM),
+        ("destination meant, metrics", Level.PROBLEM),
+    ]
+    assert any("no endpoint for logs, traces" in one.what for one in found)
+
+
 def test_a_ledger_whose_pages_are_overwritten(sound: Path) -> None:
     content = bytearray(sound.read_bytes())
     content[8192:48192] = bytes(40_000)

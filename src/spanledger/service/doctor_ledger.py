@@ -1,0 +1,151 @@
+"""What the doctor sees of the ledger: the disk and the files around it, and what the ledger itself tells."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from spanledger.config.sections import Settings
+from spanledger.core.errors import ConfigError
+from spanledger.core.semconv import UNALLOCATED
+from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND
+from spanledger.ledger.damage import damage_mark
+from spanledger.ledger.dimensions import pairs_from_text
+from spanledger.ledger.faults import UnreadableError
+from spanledger.ledger.inspection import ClientsSeen, Inspection
+from spanledger.ledger.ledger import Ledger
+from spanledger.service.findings import Finding, Level
+
+_HOUR_NANO = 3_600 * NANO_PER_SECOND
+_SET_ASIDE = "restart the service: it sets a damaged file aside"
+_FREE_BYTES_MIN = 2**30
+_SKEW_MAX_SECONDS = 60
+_UNALLOCATED_SHARE_MAX = 0.05
+_OUTBOX_AGE_MAX_SECONDS = 600
+_OUTBOX_SHARE_MAX = 0.5
+
+_NO_LOGS = "set OTEL_LOGS_EXPORTER=otlp: without log events prices are provisional"
+_NO_METRICS = "set OTEL_METRICS_EXPORTER=otlp: without metrics lost calls stay unseen"
+_NO_SPANS = (
+    "traces are off by default: for cost on spans set CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 and "
+    "OTEL_TRACES_EXPORTER=otlp"
+)
+
+
+def examine_ledger(settings: Settings, now_unix_nano: int) -> Iterator[Finding]:
+    """Look at the ledger's file, and at what came of late."""
+    path = settings.ledger.path
+    yield from _beside_the_ledger(path)
+    try:
+        ledger = Ledger.read(path)
+    except ConfigError as error:
+        level = Level.PROBLEM if path.exists() else Level.NOTE
+        yield Finding(
+            "ledger", level, "; ".join(error.problems), "start `spanledger serve` once, or name the right file"
+        )
+        return
+    try:
+        for look in (_integrity, _outbox, _clients, _clock, _quality):
+            yield from look(settings, ledger, now_unix_nano)
+    except UnreadableError as error:
+        yield Finding("ledger", Level.PROBLEM, f"cannot be read: {error}", _SET_ASIDE)
+    finally:
+        ledger.close()
+
+
+def _beside_the_ledger(path: Path) -> Iterator[Finding]:
+    folder = path.parent
+    if not folder.is_dir():
+        return
+    free = shutil.disk_usage(folder).free
+    if free < _FREE_BYTES_MIN:
+        advice = "make room: a full disk stops acknowledgements"
+        yield Finding("disk", Level.PROBLEM, f"{free / 2**20:.0f} MiB free at {folder}", advice)
+    else:
+        yield Finding("disk", Level.OK, f"{free / 2**30:.0f} GiB free at {folder}")
+    if damage_mark(path).exists():
+        yield Finding("ledger", Level.PROBLEM, "it was marked as damaged", "restart the service: it checks the file")
+    for aside in sorted(folder.glob(f"{path.name}.damaged-*Z")):
+        advice = f"`spanledger recover {aside} saved.db`, then move it away: docs/operate/ledger.md"
+        yield Finding("ledger", Level.PROBLEM, f"a damaged ledger was set aside as {aside}", advice)
+
+
+def _integrity(_: Settings, ledger: Ledger, __: int) -> Iterator[Finding]:
+    faults = Inspection(ledger.database).faults()
+    if not faults:
+        yield Finding("ledger", Level.OK, "the file is whole")
+    for fault in faults:
+        yield Finding("ledger", Level.PROBLEM, fault, _SET_ASIDE)
+
+
+def _outbox(settings: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]:
+    for destination in ledger.outbox.destinations():
+        state, subject = ledger.outbox.state(destination), f"outbox of {destination}"
+        waited = 0 if state.oldest_unix_nano is None else (now_unix_nano - state.oldest_unix_nano) // NANO_PER_SECOND
+        full = state.pending_bytes / settings.forward.outbox_max_bytes
+        what = f"{state.pending} payloads wait, {state.pending_bytes} bytes, the oldest for {waited} s"
+        late = state.pending and (waited > _OUTBOX_AGE_MAX_SECONDS or full > _OUTBOX_SHARE_MAX)
+        advice = (
+            "see why the destination does not take them; past forward.outbox_max_* they are dropped" if late else ""
+        )
+        yield Finding(subject, Level.PROBLEM if late else Level.OK, what, advice)
+    for refused in Inspection(ledger.database).refusals():
+        delta = "delta" in refused.reason.lower() or "temporality" in refused.reason.lower()
+        advice = "mend what it complains of; refused payloads are kept until forward.outbox_max_age_seconds is over"
+        if delta:
+            advice = "it takes no delta sums: put a Collector's delta_to_cumulative before it, or send cumulative"
+        what = f"refused {refused.payloads} payloads for good: {refused.reason}"
+        yield Finding(f"outbox of {refused.destination}", Level.PROBLEM, what, advice)
+
+
+def _clients(_: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]:
+    seen = Inspection(ledger.database).clients(now_unix_nano - _HOUR_NANO)
+    if not seen:
+        advice = "see `spanledger quickstart` for what a client needs, and look for a wrong endpoint or a firewall"
+        yield Finding("clients", Level.NOTE, "nothing came in the last hour", advice)
+    for one in seen:
+        yield from _client(one)
+
+
+def _client(one: ClientsSeen) -> Iterator[Finding]:
+    subject = f"clients {one.version or 'of unknown version'}"
+    yield Finding(subject, Level.OK, f"{one.sessions} sessions in the last hour")
+    missing = (
+        (one.with_logs, "log events", _NO_LOGS, Level.PROBLEM),
+        (one.with_metrics, "metrics", _NO_METRICS, Level.PROBLEM),
+        (one.with_spans, "spans", _NO_SPANS, Level.NOTE),
+    )
+    for having, name, advice, level in missing:
+        if having < one.sessions:
+            yield Finding(subject, level, f"{one.sessions - having} of {one.sessions} sessions sent no {name}", advice)
+
+
+def _clock(_: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]:
+    skew = Inspection(ledger.database).median_skew_nano(now_unix_nano - _HOUR_NANO)
+    if skew is None:
+        return
+    seconds = skew / NANO_PER_SECOND
+    if abs(seconds) > _SKEW_MAX_SECONDS:
+        advice = "set this machine's clock by NTP; if it is right, the clients' are wrong, or they send late"
+        yield Finding("clock", Level.PROBLEM, f"records come {seconds:.0f} s after the time they bear", advice)
+    else:
+        yield Finding("clock", Level.OK, f"records come {seconds:.1f} s after the time they bear")
+
+
+def _quality(_: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]:
+    inspection, since = Inspection(ledger.database), now_unix_nano - NANO_PER_DAY
+    for unpriced in inspection.unpriced(since):
+        advice = "name its model or rates in the contract (prices.contract), then run `spanledger reprice`"
+        what = f"{unpriced.calls} calls of {unpriced.model} in the last day: {unpriced.reason}"
+        yield Finding("unpriced", Level.PROBLEM, what, advice)
+    by_labels = [(dict(pairs_from_text(labels)), cost) for labels, cost in inspection.cost_by_labels(since)]
+    total = sum(cost for _, cost in by_labels)
+    for label in sorted({name for labels, _ in by_labels for name in labels}):
+        missing = sum(cost for labels, cost in by_labels if labels.get(label) == UNALLOCATED)
+        if total > 0 and missing / total > _UNALLOCATED_SHARE_MAX:
+            advice = (
+                f"set it in OTEL_RESOURCE_ATTRIBUTES of the clients (managed settings), or take {label} out of labels"
+            )
+            what = f"{missing / total:.0%} of the last day's cost names no {label}"
+            yield Finding("attribution", Level.PROBLEM, what, advice)
