@@ -16,6 +16,7 @@ from spanledger.cli.main import app
 from spanledger.config.contracts import ContractFile
 from spanledger.config.price_list import PriceFile
 from spanledger.config.settings import setting_keys, variable_of
+from spanledger.core.content_keys import CONTENT_KEYS
 from spanledger.core.events import EVENTS
 from spanledger.core.gauges import GAUGES
 from spanledger.core.genai_names import GenAi
@@ -86,6 +87,10 @@ def _attributes() -> Iterator[str]:
     yield "\n## Read from other programs' records by the plug-in\n"
     for gen_ai in GenAi:
         yield f"- `{gen_ai}`"
+    yield "\n## Text of prompts, replies and tools\n"
+    yield "What `privacy.content` hashes or drops, wherever it is, in lists and maps too; `*` stands for anything. The"
+    yield "body of a log record goes by `body`, the message of a span's status by `status.message`.\n"
+    yield ", ".join(f"`{key}`" for key in sorted(CONTENT_KEYS))
 
 
 def _metrics() -> Iterator[str]:

@@ -9,18 +9,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from spanledger.config.fields import Section
+from spanledger.core.content_keys import CONTENT_KEYS
 from spanledger.core.errors import ConfigError
-from spanledger.core.redaction import (
-    CONTENT_KEYS,
-    IDENTITY_KEYS,
-    PROTECTED_KEYS,
-    Action,
-    Redaction,
-    RedactionRule,
-)
+from spanledger.core.redaction import IDENTITY_KEYS, PROTECTED_KEYS, SENDER_KEYS, Action, Redaction, RedactionRule
 
 SALT_BYTES_MIN = 16
-_TELL_SENDERS_APART = frozenset(IDENTITY_KEYS) - {"user.email"}
 
 
 def _pattern(value: str) -> str:
@@ -43,7 +36,7 @@ class Rule(Section):
         protected = sorted(PROTECTED_KEYS & set(self.keys))
         if protected and self.action is not Action.KEEP:
             raise ValueError(f"{', '.join(protected)}: cost is made of it, and it is never redacted")
-        if self.action is Action.DROP and self.matching is None and _TELL_SENDERS_APART & set(self.keys):
+        if self.action is Action.DROP and self.matching is None and SENDER_KEYS & set(self.keys):
             raise ValueError("user.id, user.account_uuid and user.account_id tell senders apart: use `action: hash`")
         return self
 
@@ -56,8 +49,8 @@ class Privacy(Section):
     )
     content: Action = Field(
         default=Action.KEEP,
-        description="`keep`, `hash` or `drop` text of prompts, replies and tools, where the client sends it: "
-        f"{', '.join(CONTENT_KEYS)}.",
+        description="`keep`, `hash` or `drop` text of prompts, replies, tools, errors and raw bodies: every attribute "
+        "that [attributes](attributes.md#text-of-prompts-replies-and-tools) lists.",
     )
     rules: list[Rule] = Field(
         default=[],

@@ -19,11 +19,8 @@ from spanledger.core.semconv import In
 IDENTITY_KEYS = ("user.email", "user.id", "user.account_uuid", "user.account_id")
 """Attributes that name a person."""
 
-CONTENT_KEYS = (
-    *("prompt", "prompt_text", "user_prompt", "response", "body", "tool_input", "tool_parameters", "tool_result"),
-    *("full_command", "bash_command", "command", "content", "output", "error", "new_context", "system_prompt*"),
-)
-"""Attributes that hold text of prompts, replies, tools and raw bodies, where the client is told to send it."""
+SENDER_KEYS = frozenset(IDENTITY_KEYS) - {"user.email"}
+"""Identities that tell senders apart: they are hashed, never dropped."""
 
 PROTECTED_KEYS = frozenset(key.value for key in In) - frozenset(IDENTITY_KEYS)
 """Attributes that cost is made of: no rule touches them, so totals never change."""
@@ -54,6 +51,8 @@ class RedactionRule:
 
     def concerns(self, key: str) -> bool:
         """Whether the rule is about an attribute."""
+        if key in SENDER_KEYS and self.action is Action.DROP and self.matching is None:
+            return False
         return any(fnmatchcase(key, pattern) for pattern in self.keys)
 
 

@@ -173,6 +173,7 @@ def _ready_connection(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # what left the outbox is overwritten, not only forgotten
         connection.execute("PRAGMA foreign_keys = OFF")
         _migrate(connection, path)
     except BaseException:

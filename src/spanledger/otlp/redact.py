@@ -1,16 +1,20 @@
-"""Redaction on the wire: attributes of every kind of record are hashed or dropped, all else stays byte for byte."""
+"""Redaction on the wire: attributes of every kind of record, bodies of log records and messages of span statuses are
+hashed or dropped, all else stays byte for byte.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from spanledger.core import content_keys
 from spanledger.core.errors import PermanentError
 from spanledger.core.reasons import Reason
-from spanledger.core.redaction import Action, Redaction, RedactionRule
+from spanledger.core.redaction import DROPPED, Action, Redaction, RedactionRule
 from spanledger.core.usage import Problem, Signal
 from spanledger.otlp.places import RECORDS, RESOURCE, SCOPE, Tree
 from spanledger.otlp.wire import LENGTH_DELIMITED, WireField, fields, sized, varint
@@ -27,6 +31,16 @@ _Frame = Mapping[int, "_Frame | Tree | _Alone | str"]
 
 _NESTED = frozenset({"array_value", "kvlist_value"})
 
+_TEXTS: Mapping[Signal, Tree] = {
+    Signal.LOGS: {5: content_keys.BODY_KEY},
+    Signal.TRACES: {15: {2: content_keys.STATUS_MESSAGE_KEY}},
+    Signal.METRICS: {},
+}
+"""Where text stands that is no attribute, by the key that rules know it by."""
+
+_EVENT_NAME = re.compile(r"claude_code\.\w{1,64}", re.ASCII)
+"""The client puts an event's name into the body; cost is told by it, so no rule touches it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
@@ -37,7 +51,7 @@ class Redacted:
 
 
 def redact(signal: Signal, body: bytes, redaction: Redaction) -> Redacted:
-    """Redact every attribute of a protobuf request body.
+    """Redact every attribute, log body and status message of a protobuf request body.
 
     A record that cannot be read is left out, for nobody knows what it holds.
 
@@ -45,7 +59,7 @@ def redact(signal: Signal, body: bytes, redaction: Redaction) -> Redacted:
         PermanentError: the frame of the body is not sound.
     """
     walk = _Walk(redaction)
-    scopes: _Frame = {1: _Alone(SCOPE), 2: _Alone(RECORDS[signal])}
+    scopes: _Frame = {1: _Alone(SCOPE), 2: _Alone({**RECORDS[signal], **_TEXTS[signal]})}
     return Redacted(walk.message(body, {1: {1: _Alone(RESOURCE), 2: scopes}}), tuple(walk.problems))
 
 
@@ -72,6 +86,10 @@ class _Walk:
     def _below(self, inner: bytes, below: _Frame | _Alone | str) -> bytes | None:
         """The field's new content; None to leave it out."""
         match below:
+            case content_keys.BODY_KEY:
+                return self._body(inner)
+            case content_keys.STATUS_MESSAGE_KEY:
+                return self._status_message(inner)
             case str():
                 return self._attribute(inner)
             case _Alone(tree):
@@ -99,6 +117,32 @@ class _Walk:
             return None
         after = pair.SerializeToString(deterministic=True)
         return attribute if after == before else after
+
+    def _body(self, body: bytes) -> bytes:
+        """A log record's body as the rules leave it.
+
+        One that is dropped leaves a word: an event without a body could be a call, and totals would change.
+        """
+        rule = self.redaction.rule_for(content_keys.BODY_KEY)
+        try:
+            value = AnyValue.FromString(body)
+        except DecodeError as error:
+            raise PermanentError(f"a body is not sound: {error}") from None
+        kind = value.WhichOneof("value")
+        if kind is None or (rule is None and kind not in _NESTED) or _EVENT_NAME.fullmatch(value.string_value):
+            return body
+        before = value.SerializeToString(deterministic=True)
+        if not self._keeps(value, rule):
+            value.string_value = DROPPED
+        after = value.SerializeToString(deterministic=True)
+        return body if after == before else after
+
+    def _status_message(self, message: bytes) -> bytes | None:
+        rule = self.redaction.rule_for(content_keys.STATUS_MESSAGE_KEY)
+        if rule is None or not message:
+            return message
+        text = self.redaction.redacted(rule, message.decode(errors="replace"))
+        return None if text is None else text.encode()
 
     def _keeps(self, value: AnyValue, rule: RedactionRule | None) -> bool:
         """Redact a value in place; False when the attribute is to be dropped.

@@ -141,3 +141,55 @@ def test_a_record_that_cannot_be_read_is_left_out_alone() -> None:
     assert SECRET.encode() not in redacted.body
     assert [problem.reason for problem in redacted.problems] == ["unreadable_record"]
     assert len(ExportLogsServiceRequest.FromString(redacted.body).resource_logs[0].scope_logs[0].log_records) == 1
+
+
+def log_body(body: AnyValue, *rules: RedactionRule) -> AnyValue:
+    """A log record's body after redaction."""
+    request = ExportLogsServiceRequest()
+    request.resource_logs.add().scope_logs.add().log_records.add(body=body)
+    changed = ExportLogsServiceRequest.FromString(
+        redact(Signal.LOGS, request.SerializeToString(), redaction(*rules)).body
+    )
+    return changed.resource_logs[0].scope_logs[0].log_records[0].body
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("claude_code.api_request", "claude_code.api_request"),
+        ("claude_code.api_request of jane", "[dropped]"),
+        ("what the user said", "[dropped]"),
+        ("", "[dropped]"),
+    ],
+)
+def test_a_log_body_is_dropped_where_it_is_no_event_of_the_client(text: str, left: str) -> None:
+    """Dropped bodies leave a word: an `api_request` without a body is a call, and one with another body is none."""
+    assert log_body(AnyValue(string_value=text), RedactionRule(("body",), Action.DROP)).string_value == left
+
+
+def test_a_log_body_that_is_not_there_stays_so() -> None:
+    assert log_body(AnyValue(), RedactionRule(("*",), Action.DROP)) == AnyValue()
+
+
+def test_rules_go_down_into_a_log_body() -> None:
+    body = AnyValue(kvlist_value=KeyValueList(values=pairs()))
+    left = log_body(body, RedactionRule(("secret",), Action.DROP))
+    assert [pair.key for pair in left.kvlist_value.values] == ["nested", "other"]
+    assert log_body(AnyValue(string_value=SECRET), RedactionRule(("body",), Action.HASH)) == AnyValue(
+        string_value=HASH.hashed(SECRET)
+    )
+
+
+def test_the_message_of_a_status_goes_by_its_own_key() -> None:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(name="s")
+    span.status.code, span.status.message = 2, f"failed for {SECRET}"
+    email = re.compile(r"[\w.]+@[\w.]+")
+    for rule, left in (
+        (RedactionRule(("status.message",), Action.DROP), ""),
+        (RedactionRule(("*",), Action.DROP, email), "failed for [dropped]"),
+        (RedactionRule(("message",), Action.DROP), f"failed for {SECRET}"),
+    ):
+        body = redact(Signal.TRACES, request.SerializeToString(), redaction(rule)).body
+        status = ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans[0].status
+        assert (status.code, status.message) == (2, left)

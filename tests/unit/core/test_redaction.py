@@ -1,0 +1,60 @@
+"""Which rule changes an attribute, and which attributes no rule touches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spanledger.config.privacy import load_redaction
+from spanledger.config.settings import load_settings
+from spanledger.core.content_keys import CONTENT_KEYS
+from spanledger.core.redaction import IDENTITY_KEYS, PROTECTED_KEYS, Action, Redaction, RedactionRule
+from spanledger.core.semconv import DEFAULT_RESOURCE_LABELS, In, Out
+from spanledger.service.captures import find_folders
+from spanledger.service.replay import Replay
+from support.replaying import open_parts, replay_folders
+from support.truth import CAPTURES
+
+FOLDERS = [CAPTURES / "s02_tools_edit_commit", CAPTURES / "s03_subagent"]
+EVERYTHING = Redaction([RedactionRule(("*",), Action.DROP)], b"")
+
+
+@pytest.mark.parametrize("key", sorted(PROTECTED_KEYS))
+def test_no_rule_touches_what_cost_is_made_of(key: str) -> None:
+    assert EVERYTHING.rule_for(key) is None
+    assert Redaction([RedactionRule((key,), Action.HASH)], b"").rule_for(key) is None
+
+
+@pytest.mark.parametrize("key", ["user.id", "user.account_uuid", "user.account_id"])
+def test_a_pattern_does_not_drop_what_tells_senders_apart(key: str) -> None:
+    """Named in a rule it is a mistake of configuration; a pattern passes over it to the next rule."""
+    assert EVERYTHING.rule_for(key) is None
+    hashed = RedactionRule(IDENTITY_KEYS, Action.HASH)
+    assert Redaction([RedactionRule(("user.*",), Action.DROP), hashed], b"").rule_for(key) == hashed
+
+
+def test_a_pattern_drops_an_email() -> None:
+    rule = EVERYTHING.rule_for("user.email")
+    assert rule is not None
+    assert rule.action is Action.DROP
+
+
+def test_content_is_nothing_that_is_read_labelled_or_written() -> None:
+    content = RedactionRule(CONTENT_KEYS, Action.DROP)
+    assert [key for key in (*In, *Out, *DEFAULT_RESOURCE_LABELS) if content.concerns(key)] == []
+
+
+def test_dropping_everything_else_changes_no_total(tmp_path: Path) -> None:
+    labels = {"keys": [*DEFAULT_RESOURCE_LABELS], "action": "keep"}  # without them all cost would be unallocated
+    settings = load_settings(None, {}, {"privacy": {"rules": [labels, {"keys": ["*"], "action": "drop"}]}})
+    redaction = load_redaction(settings.privacy)
+    assert redaction is not None
+    parts = open_parts(tmp_path / "ledger.db", forward=False)
+    figures = Replay(parts.ledger, parts.pipeline, parts.meter, None, redaction).run(find_folders(FOLDERS), str)
+    parts.ledger.close()
+    reference = replay_folders(FOLDERS, tmp_path / "reference.db").figures
+    assert figures.disagreements == ()
+    assert figures.report.cost_picousd == reference.report.cost_picousd
+    assert figures.client_cost_picousd == reference.client_cost_picousd
+    assert figures.metrics == reference.metrics
