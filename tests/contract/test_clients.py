@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import grpc
 import pytest
+import requests
+import trustme
 
 from spanledger.config.settings import load_settings
 from spanledger.core.delivery import Delivery, Encoding, Receipt
@@ -22,6 +25,7 @@ from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, OtlpClient, Outcome, Refused, Tls
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
+from spanledger.exporter.said import went_wrong
 from spanledger.receiver.grpc_server import GrpcReceiver
 from spanledger.receiver.http_server import HttpReceiver
 from spanledger.service.destinations import clients_for
@@ -39,6 +43,13 @@ async def export(client: OtlpClient, signal: Signal = Signal.LOGS) -> Outcome:
         return await client.export(signal, BODY)
     finally:
         await client.close()
+
+
+def outcome_at(client: type[GrpcClient | HttpClient], destination: Destination) -> Outcome:
+    async def run() -> Outcome:
+        return await export(client(destination))
+
+    return asyncio.run(run())
 
 
 def outcome_of(client: type[GrpcClient | HttpClient], receiver: type, consumer: ScriptedConsumer, **more) -> Outcome:
@@ -206,21 +217,22 @@ class _Answering(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.seen.append((self.path, dict(self.headers.items()), body))
-        status, headers = self.server.answer
+        status, headers, content = self.server.answer
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
-        self.send_header("content-length", "0")
+        self.send_header("content-length", str(len(content)))
         self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Keep the test's output clean."""
 
 
 @contextmanager
-def answering(status: int, headers: dict[str, str]) -> Iterator[ThreadingHTTPServer]:
+def answering(status: int, headers: dict[str, str], content: bytes = b"") -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Answering)
-    server.answer, server.seen = (status, headers), []
+    server.answer, server.seen = (status, headers, content), []
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -255,6 +267,129 @@ def test_every_http_status_has_its_outcome(
     assert f"HTTP {status}" in outcome.reason
     assert getattr(outcome, "retry_after_seconds", None) == delay_seconds
     assert outcome.in_doubt == (status in (500, 502, 504)), "only these do not say that nothing was taken"
+
+
+TOKEN = "t0ken-0123456789"
+PROMETHEUS_SAYS = b'invalid temporality and type combination for metric "spanledger.cost"\n'
+NGINX_SAYS = b"<html><title>400</title>\r\n<body>The plain HTTP request was sent to HTTPS port</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "said"),
+    [
+        ("text/plain; charset=utf-8", PROMETHEUS_SAYS, PROMETHEUS_SAYS.decode().strip()),
+        ("text/html", NGINX_SAYS, "400 The plain HTTP request was sent to HTTPS port"),
+        ("application/json", b'{"code": 3, "message": "no such tenant"}', "no such tenant"),
+        ("application/json", b'{"error": "too many series"}', "too many series"),
+        ("application/json", b'["strange"]', '["strange"]'),
+        ("application/x-protobuf", b"\x12\x08no tenant", "Bad Request"),
+        ("application/x-protobuf", b"\x12\x09no tenant", "no tenant"),
+        ("application/octet-stream", b"\x00\x01", "Bad Request"),
+        ("text/plain", b"", "Bad Request"),
+        ("text/plain", b"one\x1b[31m\ntwo", "one\\x1b[31m two"),
+        ("text/plain", f"you sent Bearer {TOKEN}".encode(), "you sent [hidden]"),
+        ("text/plain", f"bad token: {TOKEN}".encode(), "bad token: [hidden]"),
+        ("text/plain", b"x" * 10**6, f"{'x' * 300}… (1000000 characters)"),
+    ],
+)
+def test_what_a_destination_says_is_in_the_reason(kind: str, content: bytes, said: str) -> None:
+    with answering(400, {"content-type": kind}, content) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        outcome = asyncio.run(export(HttpClient(Destination(url, {"authorization": f"Bearer {TOKEN}"}))))
+    assert outcome == Refused(f"{url}/v1/logs: HTTP 400: {said}")
+
+
+def test_a_reason_over_grpc_is_bounded_printable_and_without_our_headers() -> None:
+    said = f"\x1b[31m {TOKEN} " + "x" * 1_000
+
+    async def run() -> Outcome:
+        async with receiving(ScriptedConsumer([PermanentError(said)]), GrpcReceiver) as address:
+            return await export(GrpcClient(Destination(f"http://{address}", {"authorization": f"Bearer {TOKEN}"})))
+
+    outcome = asyncio.run(run())
+    assert isinstance(outcome, Refused)
+    assert outcome.reason.startswith("INVALID_ARGUMENT: \\x1b[31m [hidden] xxx")
+    assert len(outcome.reason) < 400
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(folder / "other.pem")
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+    return folder
+
+
+@contextmanager
+def shaking_hands(certificates: Path, *, client_certificate: bool) -> Iterator[int]:
+    """Port of a server that speaks TLS and takes everything."""
+    with answering(200, {}) as server:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificates / "server.pem")
+        tls.maximum_version = ssl.TLSVersion.TLSv1_2  # its alerts come within the handshake, before a request is sent
+        if client_certificate:
+            tls.verify_mode = ssl.CERT_REQUIRED
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None
+        yield server.server_port
+
+
+@pytest.mark.parametrize("client", [HttpClient, GrpcClient])
+def test_tls_to_a_port_without_it_is_told_in_words(client: type, certificates: Path) -> None:
+    with answering(200, {}) as server:
+        url = f"https://localhost:{server.server_port}"
+        outcome = outcome_at(client, Destination(url, tls=Tls(ca_file=certificates / "ca.pem")))
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.endswith(": it does not speak TLS there: use http://, or the port that does")
+
+
+WRONG = "its certificate is not trusted: unable to get local issuer certificate; see tls.ca_file"
+
+
+@pytest.mark.parametrize(
+    ("client", "scheme", "authority", "said"),
+    [
+        (HttpClient, "http", "ca.pem", "https://"),
+        (HttpClient, "https", "other.pem", WRONG),
+        (GrpcClient, "https", "other.pem", WRONG),
+        (GrpcClient, "https", "ca.pem", "it does not speak gRPC there: use its gRPC port, or protocol http/protobuf"),
+    ],
+)
+def test_a_port_with_tls_that_does_not_suit_is_told_in_words(
+    client: type, scheme: str, authority: str, said: str, certificates: Path
+) -> None:
+    with shaking_hands(certificates, client_certificate=False) as port:
+        destination = Destination(f"{scheme}://localhost:{port}", tls=Tls(ca_file=certificates / authority))
+        outcome = outcome_at(client, destination)
+    assert isinstance(outcome, Deferred)
+    assert said in outcome.reason.partition(f"localhost:{port}/v1/logs: ")[2 if client is HttpClient else 0]
+
+
+def test_a_destination_that_wants_a_client_certificate_is_told_in_words(certificates: Path) -> None:
+    with shaking_hands(certificates, client_certificate=True) as port:
+        destination = Destination(f"https://localhost:{port}", tls=Tls(ca_file=certificates / "ca.pem"))
+        outcome = asyncio.run(export(HttpClient(destination)))
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.endswith("does it want a client certificate (tls.cert_file)?")
+
+
+def test_a_destination_that_is_not_there_is_told_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    outcome = outcome_at(HttpClient, Destination(url))
+    assert outcome == Deferred(f"{url}/v1/logs: cannot be connected to: Connection refused")
+    unknown = requests.ConnectionError(socket.gaierror(-2, "Name or service not known"))
+    assert went_wrong(unknown, 1) == "its name cannot be looked up: Name or service not known"
+
+
+def test_a_query_of_an_address_is_not_repeated() -> None:
+    """Some backends take their key there."""
+    with answering(400, {}) as server:
+        base = f"http://127.0.0.1:{server.server_port}"
+        destination = Destination(base, endpoints={Signal.LOGS: f"{base}/logs?key={TOKEN}"})
+        assert asyncio.run(export(HttpClient(destination))) == Refused(f"{base}/logs: HTTP 400: Bad Request")
 
 
 def test_paths_headers_and_compression_over_http() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from support.backends import Prometheus
 from support.backfilled import Past
 from support.boards import MONEY, money, read_boards, shown
 from support.collectors import until
-from support.processes import Serving, start_serve
+from support.processes import COMMAND, Serving, service_environment, start_serve
 from support.recorded import record
 from support.remote_write import RECEIVER
 from support.replaying import read_folder
@@ -127,6 +128,39 @@ def test_k46_budgets_are_finite_in_prometheus_before_the_first_traffic(tmp_path:
     limits, spent, forecast = asyncio.run(run()).values()
     assert limits == {"all": 5, "core": 99.5}
     assert spent == forecast == {"all": 0, "core": 0}
+
+
+def test_deltas_to_a_prometheus_that_takes_none_are_told_in_the_log_and_by_the_doctor(tmp_path: Path) -> None:
+    """It takes what holds no delta, an empty request too; so its answer to a real export is what counts."""
+    ledger_path = tmp_path / "ledger.db"
+    said = 'HTTP 500: invalid temporality and type combination for metric "spanledger.'
+
+    async def run() -> str:
+        prometheus = Prometheus(tmp_path / "prometheus", takes_deltas=False)
+        await prometheus.start()
+        environ = {
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{prometheus.otlp_url}/v1/metrics",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "SPANLEDGER_METRICS__TEMPORALITY": "delta",
+        }
+        serving = await start_serve(ledger_path, environ=environ)
+        await send(Transport.GRPC, serving.addresses, [body.delivery for body in read_folder(FOLDER)])
+        assert "metrics.not_sent" in (told := await line_with(serving, said)), told
+        await serving.end(signal.SIGTERM)
+        doctor = await asyncio.create_subprocess_exec(
+            *(COMMAND, "doctor", "--ledger", str(ledger_path), "--json"),
+            env=service_environment() | environ,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await doctor.communicate()
+        await prometheus.stop()
+        return out.decode()
+
+    found = json.loads(asyncio.run(run()))
+    (problem,) = [one for one in found if one["subject"] == "destination default, cost metrics"]
+    assert problem["level"] == "problem"
+    assert said in problem["what"]
+    assert "set metrics.temporality to cumulative" in problem["advice"]
 
 
 def firing(past: Past) -> set[tuple[str, str]]:

@@ -34,11 +34,12 @@ class Sample:
 
 @dataclass(slots=True)
 class Prometheus:
-    """A Prometheus that takes OTLP, deltas too."""
+    """A Prometheus that takes OTLP, deltas too unless told otherwise."""
 
     folder: Path
     config: str = "{}"
     flags: tuple[str, ...] = ()
+    takes_deltas: bool = True
     port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
 
@@ -61,7 +62,7 @@ class Prometheus:
             PROMETHEUS,
             *(f"--config.file={config}", f"--storage.tsdb.path={self.folder / 'data'}"),
             *(f"--web.listen-address=127.0.0.1:{self.port}", "--web.enable-otlp-receiver"),
-            "--enable-feature=otlp-deltatocumulative",
+            *(("--enable-feature=otlp-deltatocumulative",) if self.takes_deltas else ()),
             *self.flags,
         )
         await until(self._is_ready, _READY_SECONDS, "Prometheus is ready")

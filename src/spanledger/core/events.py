@@ -171,7 +171,7 @@ EVENTS: dict[Event, EventSpec] = {
         EventSpec(
             Event.METRICS_NOT_SENT,
             Level.WARNING,
-            "destination {destination} did not take the metrics; the next export says what is missing: {why}",
+            "destination {destination} did not take all metrics; the next export says what is missing: {why}",
             "Mend the destination, or its address and credentials: docs/operate/destinations.md#a-destination-is-away.",
             ("destination",),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
 from spanledger.exporter.headers import Headers
+from spanledger.exporter.said import said, said_over_grpc
 from spanledger.otlp.status import rejected, retry_delay_seconds
 
 _METHODS = {
@@ -61,13 +62,14 @@ class GrpcClient:
 
     async def export(self, signal: Signal, body: bytes) -> Outcome:
         """Send one request body; see `OtlpClient`."""
-        metadata = tuple(self._headers.current().items())
+        headers = self._headers.current()
+        metadata = tuple(headers.items())
         try:
             answer = await self._calls[signal](body, timeout=self._timeout_seconds, metadata=metadata)
         except grpc.aio.AioRpcError as error:
-            return _failure(error)
+            return _failure(error, headers)
         receipt = rejected(signal, answer)
-        return Accepted(receipt.rejected, receipt.message)
+        return Accepted(receipt.rejected, said(receipt.message, headers))
 
     async def close(self) -> None:
         """Close the channel."""
@@ -98,9 +100,9 @@ def _content(file: Path | None) -> bytes | None:
         raise ConfigError([f"{file}: certificate or key cannot be read: {error}"]) from None
 
 
-def _failure(error: grpc.aio.AioRpcError) -> Outcome:
+def _failure(error: grpc.aio.AioRpcError, headers: Mapping[str, str]) -> Outcome:
     code = error.code()
-    reason = f"{code.name}: {error.details()}"
+    reason = f"{code.name}: {said_over_grpc(error.details() or '', headers)}"
     delay = _retry_delay_seconds(error)
     in_doubt = delay is None and _is_in_doubt(code, error.details() or "")
     if code in _RETRYABLE or code in _FAULTS_OF_CONFIGURATION:

@@ -17,7 +17,8 @@ from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
 from spanledger.exporter.headers import Headers
 from spanledger.exporter.http_answers import AnswerTooLongError, TimelyAdapter, content_of
-from spanledger.otlp.status import rejected, status_message
+from spanledger.exporter.said import said, said_in_answer, went_wrong
+from spanledger.otlp.status import rejected
 
 # OTLP specification, "Failures": these may be tried again.
 _RETRYABLE = frozenset(
@@ -77,11 +78,13 @@ class HttpClient:
     def _post(self, signal: Signal, body: bytes) -> Outcome:
         data = gzip.compress(body) if self._destination.gzip else body
         url = self._urls[signal]
+        shown_url = url.partition("?")[0]  # some backends take their key in the query
+        headers = self._headers.current()
         try:
             answer = self._session.post(
                 url,
                 data=data,
-                headers=self._headers.current(),
+                headers=headers,
                 verify=self._verify,
                 timeout=self._destination.timeout_seconds,
                 allow_redirects=False,
@@ -89,11 +92,13 @@ class HttpClient:
             )
             content = content_of(answer)
         except (requests.RequestException, HTTPError, AnswerTooLongError) as error:
-            return Deferred(f"{url}: {error}", in_doubt=not _never_connected(error))
+            why = went_wrong(error, self._destination.timeout_seconds)
+            return Deferred(f"{shown_url}: {why}", in_doubt=not _never_connected(error))
         if answer.ok and answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
             receipt = rejected(signal, content)
-            return Accepted(receipt.rejected, receipt.message)
-        return _failure(url, answer, content)
+            return Accepted(receipt.rejected, said(receipt.message, headers))
+        told = said_in_answer(content, answer.headers.get("content-type", ""), headers)
+        return _failure(answer, f"{shown_url}: HTTP {answer.status_code}: {told or said(answer.reason, headers)}")
 
 
 def _url(destination: Destination, signal: Signal) -> str:
@@ -101,10 +106,8 @@ def _url(destination: Destination, signal: Signal) -> str:
     return destination.endpoints.get(signal) or f"{destination.endpoint.rstrip('/')}/v1/{signal.value}"
 
 
-def _failure(url: str, answer: requests.Response, content: bytes) -> Outcome:
+def _failure(answer: requests.Response, reason: str) -> Outcome:
     status = answer.status_code
-    said = status_message(content) or answer.reason
-    reason = f"{url}: HTTP {status}: {said}"
     redirected = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
     # A proxy answers 502 and 504 for a server that may have taken it; another fault of a server tells nothing either.
     in_doubt = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE

@@ -15,7 +15,7 @@ from spanledger.core.labels import MAX_LABEL_BYTES
 from spanledger.core.semconv import METRICS
 from spanledger.core.usage import Signal, Temporality
 from spanledger.core.views import SeriesKey, SeriesState
-from spanledger.exporter.client import Accepted, Deferred, OtlpClient, Outcome
+from spanledger.exporter.client import Accepted, Deferred, OtlpClient, Outcome, Refused
 from spanledger.logs import tell
 from spanledger.otlp.encode import GaugePoint, SeriesPoint, encode_metrics
 from spanledger.telemetry import Counter, Counters
@@ -45,6 +45,19 @@ class Part:
 
 Sent = Sequence[tuple[Part, Outcome]]
 """An export: each part and what became of it."""
+
+
+def failure(sent: Sent) -> str | None:
+    """Why something of an export was not taken; None when all of it was."""
+    for _, outcome in sent:
+        match outcome:
+            case Accepted(rejected=0):
+                continue
+            case Accepted(rejected=count, message=message):
+                return f"{count} data points refused: {message}"
+            case Refused(reason=reason) | Deferred(reason=reason):
+                return reason
+    return None
 
 
 def series_points(destination: str, states: Iterable[SeriesState], now_unix_nano: int) -> list[SeriesPoint]:
@@ -163,12 +176,12 @@ class MetricsExporter:
         self._is_due.clear()  # what hurried meanwhile is in them
         sent = await self._send(parts)
         await self._end(sent)
-        failed = [outcome for _, outcome in sent if not isinstance(outcome, Accepted)]
-        if not failed:
-            return True
-        self._counters.add(Counter.METRIC_EXPORTS_FAILED, len(failed))
-        tell(Event.METRICS_NOT_SENT, destination=self._destination, why=failed[0].reason)
-        return False
+        taken = [outcome for _, outcome in sent if isinstance(outcome, Accepted)]
+        self._counters.add(Counter.METRIC_EXPORTS_FAILED, len(sent) - len(taken))
+        self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, sum(outcome.rejected for outcome in taken))
+        if (why := failure(sent)) is not None:
+            tell(Event.METRICS_NOT_SENT, destination=self._destination, why=why)
+        return len(taken) == len(sent)
 
     async def _send(self, parts: Sequence[Part]) -> Sent:
         """Send one part after the other. What becomes of one holds no other up, unless the destination takes none now.

@@ -14,6 +14,7 @@ from spanledger.ledger.days import DayStore
 from spanledger.ledger.deltas import DeltaStore
 from spanledger.ledger.dimensions import Dimensions
 from spanledger.ledger.evidence import EvidenceStore
+from spanledger.ledger.failures import FailureStore
 from spanledger.ledger.heard import HeardStore
 from spanledger.ledger.outbox import OutboxStore
 from spanledger.ledger.portions import PortionStore
@@ -45,6 +46,7 @@ class Ledger:
     outbox: OutboxStore
     heard: HeardStore
     portions: PortionStore
+    failures: FailureStore
 
     @classmethod
     def open(cls, path: Path, *, max_series: int, max_label_bytes: int = MAX_LABEL_BYTES) -> Ledger:
@@ -89,6 +91,7 @@ class Ledger:
             outbox=OutboxStore(database),
             heard=HeardStore(database, dimensions),
             portions=PortionStore(database, dimensions),
+            failures=FailureStore(database),
         )
 
     def transaction(self) -> AbstractContextManager[None]:

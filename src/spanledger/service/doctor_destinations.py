@@ -32,7 +32,7 @@ async def examine_destinations(settings: Settings) -> AsyncIterator[Finding]:
             yield finding
         await named.client.close()
     if settings.metrics.temporality is Temporality.DELTA:
-        advice = "Prometheus refuses deltas unless told to take them; set metrics.temporality to cumulative for it"
+        advice = "Prometheus refuses deltas unless it has --enable-feature=otlp-deltatocumulative; else use cumulative"
         yield Finding("metrics.temporality", Level.NOTE, "sums leave as deltas", advice)
 
 
@@ -43,7 +43,7 @@ async def _destination(named: NamedClient) -> AsyncIterator[Finding]:
         subject = f"destination {named.name}, {signal.value}"
         outcome = await named.client.export(signal, b"")
         if isinstance(outcome, Accepted):
-            yield Finding(subject, Level.OK, "reached, and it accepts")
+            yield Finding(subject, Level.OK, "reached, and it accepts an empty request")
         else:
             advice = "start it, or mend endpoint, protocol, headers or certificates; what is for it waits in the outbox"
             yield Finding(subject, Level.PROBLEM, outcome.reason, advice)

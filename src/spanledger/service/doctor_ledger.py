@@ -10,14 +10,17 @@ from spanledger.config.sections import Settings
 from spanledger.core.errors import ConfigError
 from spanledger.core.semconv import UNALLOCATED
 from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND
+from spanledger.core.usage import Temporality
 from spanledger.ledger.damage import damage_mark
 from spanledger.ledger.dimensions import pairs_from_text
+from spanledger.ledger.failures import ExportFailure
 from spanledger.ledger.faults import UnreadableError
 from spanledger.ledger.inspection import ClientsSeen, Inspection
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.findings import Finding, Level
 
-_HOUR_NANO = 3_600 * NANO_PER_SECOND
+_MINUTE_NANO = 60 * NANO_PER_SECOND
+_HOUR_NANO = 60 * _MINUTE_NANO
 _SET_ASIDE = "restart the service: it sets a damaged file aside"
 _FREE_BYTES_MIN = 2**30
 _SKEW_MAX_SECONDS = 60
@@ -46,7 +49,7 @@ def examine_ledger(settings: Settings, now_unix_nano: int) -> Iterator[Finding]:
         )
         return
     try:
-        for look in (_integrity, _outbox, _clients, _clock, _quality):
+        for look in (_integrity, _exports, _outbox, _clients, _clock, _quality):
             yield from look(settings, ledger, now_unix_nano)
     except UnreadableError as error:
         yield Finding("ledger", Level.PROBLEM, f"cannot be read: {error}", _SET_ASIDE)
@@ -91,12 +94,38 @@ def _outbox(settings: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[
         )
         yield Finding(subject, Level.PROBLEM if late else Level.OK, what, advice)
     for refused in Inspection(ledger.database).refusals():
-        delta = "delta" in refused.reason.lower() or "temporality" in refused.reason.lower()
         advice = "mend what it complains of; refused payloads are kept until forward.outbox_max_age_seconds is over"
-        if delta:
+        if _is_of_deltas(refused.reason):
             advice = "it takes no delta sums: put a Collector's delta_to_cumulative before it, or send cumulative"
         what = f"refused {refused.payloads} payloads for good: {refused.reason}"
         yield Finding(f"outbox of {refused.destination}", Level.PROBLEM, what, advice)
+
+
+def _exports(settings: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]:
+    """What the service noted of exports of our metrics: only a real one shows what a destination takes."""
+    for name, exporter in settings.exporters.items():
+        failure = ledger.failures.of(name) if exporter.tells_cost else None
+        if failure is not None:
+            yield from _failed_exports(settings, f"destination {name}, cost metrics", failure, now_unix_nano)
+
+
+def _failed_exports(settings: Settings, subject: str, failure: ExportFailure, now_unix_nano: int) -> Iterator[Finding]:
+    seconds = (now_unix_nano - failure.last_unix_nano) // NANO_PER_SECOND
+    what = f"an export was not taken whole {seconds} s ago: {failure.reason}"
+    if settings.metrics.temporality is Temporality.DELTA and _is_of_deltas(failure.reason):
+        # One that is taken holds no sums that rose.
+        advice = "it takes no delta sums: set metrics.temporality to cumulative, or have it take them"
+        yield Finding(subject, Level.PROBLEM, what, advice)
+    elif not failure.is_over:
+        minutes = (now_unix_nano - failure.first_unix_nano) / _MINUTE_NANO
+        advice = "mend what it complains of; the next export says what is missing"
+        yield Finding(subject, Level.PROBLEM, f"{what} (and none for {minutes:.0f} minutes)", advice)
+    elif seconds < _HOUR_NANO // NANO_PER_SECOND:
+        yield Finding(subject, Level.NOTE, what, "exports are taken again; look there if it comes back")
+
+
+def _is_of_deltas(reason: str) -> bool:
+    return "delta" in reason.lower() or "temporality" in reason.lower()
 
 
 def _clients(_: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]:

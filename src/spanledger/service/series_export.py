@@ -19,6 +19,7 @@ from spanledger.exporter.metrics import (
     RequestLimits,
     Sent,
     delta_points,
+    failure,
     metrics_parts,
     series_points,
 )
@@ -83,15 +84,21 @@ class SeriesExport:
         return metrics_parts(points, gauges, resource, now_unix_nano, self._temporality, self._limits)
 
     def end(self, destination: str, sent: Sent) -> None:
-        """Note what became of each part, for the series that it told of."""
+        """Note what became of each part, for the series that it told of, and a failure for who asks what is wrong."""
         taken = [part.keys for part, outcome in sent if isinstance(outcome, Accepted)]
         if taken:
             with self._unless_the_disk_refuses():
                 self._pipeline.prime(destination, self._begun_unix_nano[destination], frozenset().union(*taken))
-        if self._temporality is Temporality.DELTA:
-            arrivals = {key: _arrival(outcome) for part, outcome in sent for key in part.keys}
-            with self._ledger.transaction():
-                # Effect 11: COMMIT. A kill before it leaves the export without an end: in doubt, and not sent again.
+        news = self._ledger.failures.after(destination, failure(sent), self._begun_unix_nano[destination])
+        is_delta = self._temporality is Temporality.DELTA
+        if news is None and not is_delta:
+            return
+        with self._unless_the_disk_refuses(), self._ledger.transaction():
+            # Effect 11: COMMIT. A kill before it leaves a delta export without an end: in doubt, and not sent again.
+            if news is not None:
+                self._ledger.failures.note(destination, news)
+            if is_delta:
+                arrivals = {key: _arrival(outcome) for part, outcome in sent for key in part.keys}
                 self._ledger.deltas.end(destination, Arrival.IN_DOUBT, arrivals)
 
     @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from spanledger.core.events import Event
 from spanledger.core.gauges import Gauge, reading
 from spanledger.core.semconv import METRICS, Metric
 from spanledger.core.usage import Signal
@@ -16,6 +17,7 @@ from spanledger.exporter.client import Accepted, Deferred, Outcome, Refused
 from spanledger.exporter.metrics import MetricsExporter, Part, RequestLimits, Sent, metrics_parts, with_body
 from spanledger.otlp.encode import SeriesPoint, decode_sums
 from spanledger.telemetry import Counter, Counters
+from support.logged import messages_of
 
 RESOURCE = {"service.name": "s", "service.version": "1"}
 POINTS = [SeriesPoint(METRICS[Metric.COST], (("model", f"model-{number:03}"),), 0, 1, number) for number in range(100)]
@@ -106,3 +108,23 @@ def test_what_becomes_of_a_part_holds_no_other_up_but_where_nothing_is_taken(
     assert ended == [list(zip(parts, ends or outcomes, strict=True))]
     assert client.bodies == [part.body for part in parts[: len(outcomes)]]
     assert counters.snapshot()[Counter.METRIC_EXPORTS_FAILED] == failed
+
+
+def test_points_that_a_destination_refuses_alone_are_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    counters = Counters()
+
+    async def begin() -> list[Part]:
+        return [Part(b"1"), Part(b"2")]
+
+    async def end(_: Sent) -> None:
+        """Nobody asks."""
+
+    client = Answering([Accepted(2, "too old"), Accepted(1, "too many")])
+
+    async def run() -> bool:
+        return await MetricsExporter(begin, end, "default", client, counters, interval_seconds=60).export()
+
+    assert asyncio.run(run()), "what the destination refuses for good is not sent again"
+    assert counters.snapshot()[Counter.RECORDS_REJECTED_BY_DESTINATION] == 2 + 1
+    assert counters.snapshot()[Counter.METRIC_EXPORTS_FAILED] == 0
+    assert "2 data points refused: too old" in messages_of(caplog, Event.METRICS_NOT_SENT)[0]

@@ -14,6 +14,7 @@ from spanledger.config.settings import load_settings
 from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND
 from spanledger.core.usage import Signal
 from spanledger.ledger.database import Database
+from spanledger.ledger.failures import ExportFailure
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.doctor import examine
 from spanledger.service.findings import Finding, Level
@@ -155,6 +156,38 @@ def test_an_outbox_that_fills_and_payloads_that_were_refused(sound: Path) -> Non
     waiting, refused = problems(findings(sound), "outbox of prom")
     assert "1 payloads wait" in waiting.what
     assert "delta_to_cumulative" in refused.advice
+
+
+NO_DELTAS, TOO_MANY = "HTTP 500: invalid temporality and type combination", "HTTP 429: too many series"
+AGAIN = "exports are taken again"
+
+
+@pytest.mark.parametrize(
+    ("temporality", "reason", "is_over", "level", "advice"),
+    [
+        ("delta", NO_DELTAS, False, Level.PROBLEM, "set metrics.temporality to cumulative"),
+        ("delta", NO_DELTAS, True, Level.PROBLEM, "set metrics.temporality to cumulative"),
+        ("cumulative", NO_DELTAS, True, Level.NOTE, AGAIN),
+        ("cumulative", TOO_MANY, False, Level.PROBLEM, "mend what it complains of"),
+        ("delta", TOO_MANY, True, Level.NOTE, AGAIN),
+    ],
+)
+def test_an_export_that_a_destination_did_not_take_is_told(
+    temporality: str, reason: str, is_over: bool, level: Level, advice: str, sound: Path
+) -> None:
+    ledger = Ledger.open(sound, max_series=10)
+    minute = 60 * NANO_PER_SECOND
+    with ledger.transaction():
+        for name in ("default", "logs", "not-configured"):
+            ledger.failures.note(name, ExportFailure(NOW - 3 * minute, NOW - minute, reason, is_over))
+    ledger.close()
+    away = "http://127.0.0.1:9"
+    logs = {"endpoint": away, "signals": ["logs"], "cost_metrics": False}
+    more = {"exporter__endpoint": away, "destinations": {"logs": logs}, "metrics__temporality": temporality}
+    (one,) = [one for one in findings(sound, **more) if one.subject.endswith("cost metrics")]
+    assert (one.subject, one.level) == ("destination default, cost metrics", level)
+    assert one.what.startswith(f"an export was not taken whole 60 s ago: {reason}")
+    assert advice in one.advice
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from spanledger.core.semconv import Metric
 from spanledger.core.usage import Temporality
 from spanledger.exporter.client import Accepted, Deferred, Outcome, Refused
 from spanledger.exporter.metrics import RequestLimits
+from spanledger.ledger.failures import ExportFailure
 from spanledger.otlp.encode import decode_sums
 from spanledger.service.series_export import SeriesExport
 from spanledger.telemetry import Counters
@@ -100,3 +102,25 @@ def test_of_deltas_the_part_in_doubt_alone_is_counted_so(books: Books) -> None:
     backend.exported(Accepted())
     assert backend.requests == {OPUS: [0, 1, 1], SONNET: [0, 1]}
     assert backend.unconfirmed() == 2
+
+
+@pytest.mark.parametrize("temporality", list(Temporality))
+def test_the_last_failure_is_kept_with_its_beginning_and_its_end(temporality: Temporality, books: Books) -> None:
+    backend = Backend(books, temporality)
+    failures = books.ledger.failures
+    backend.called(OPUS, SONNET)
+    backend.exported(Accepted())
+    assert failures.of("backend") is None
+    backend.exported(Refused("too long for us"))
+    first = books.now_unix_nano
+    backend.called(SONNET)
+    backend.exported(Accepted(1, "too old"))
+    last = ExportFailure(first, first + MINUTE, "1 data points refused: too old")
+    assert failures.of("backend") == last
+    backend.exported(Accepted())
+    backend.exported(Accepted())
+    assert failures.of("backend") == replace(last, is_over=True)
+    backend.called(SONNET)
+    backend.exported(Deferred("not now"))
+    assert failures.of("backend") == ExportFailure(books.now_unix_nano, books.now_unix_nano, "not now")
+    assert failures.of("other") is None
