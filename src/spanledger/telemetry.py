@@ -17,6 +17,7 @@ COMMIT_DURATION_MEANING = "How long a commit took, its fsync included; it serves
 class Counter(StrEnum):
     """Things that are counted; a bounded set."""
 
+    ADMIN_CONNECTIONS_CLOSED = "admin.connections_closed"
     COMMITS_FAILED = "commits.failed"
     CONNECTIONS_CLOSED = "receiver.connections_closed"
     DROPPED = "dropped"
@@ -63,6 +64,9 @@ COUNTERS: dict[Counter, CounterSpec] = {
         CounterSpec(Counter.REFUSED, "{request}", "Requests refused by a receiver.", "reason"),
         CounterSpec(Counter.DROPPED, "{record}", "Records refused alone, out of requests that were taken.", "reason"),
         CounterSpec(Counter.CONNECTIONS_CLOSED, "{connection}", "Connections that a receiver closed.", "reason"),
+        CounterSpec(
+            Counter.ADMIN_CONNECTIONS_CLOSED, "{connection}", "Connections that the admin port closed.", "reason"
+        ),
         CounterSpec(Counter.DUPLICATES, "{record}", "Records that were there already.", is_exported=False),
         CounterSpec(Counter.COMMITS_FAILED, "{commit}", "Commits that failed; their senders were told to try again."),
         CounterSpec(Counter.SERIES_OVERFLOWED, "{series}", "Labels that found no room under `metrics.max_series`."),

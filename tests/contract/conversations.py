@@ -24,6 +24,7 @@ WHOLE = head("/v1/traces", len(GOOD), *PROTOBUF) + GOOD
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(200)
 HALF_OPEN = 500
+HEALTH = head("/healthz", None, method="GET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Conversation:
     talk: Callable[[str], list[int]]
     after_seconds: float = 0.0
     grpc: bool = False
+    admin: bool = False
     growth_mib: int = 64
     counts: tuple[Reason, ...] = ()
 
@@ -238,4 +240,46 @@ CONVERSATIONS = (
     ),
     Conversation("a gRPC connection without a request", [CLOSED], _silent(HTTP2_PREFACE), after_seconds=0.9, grpc=True),
     Conversation("HTTP/1.1 on the gRPC port", [CLOSED], _silent(WHOLE), grpc=True),
+    Conversation("admin: two questions", [200, 200], _said(HEALTH, HEALTH, answers=2), admin=True),
+    Conversation(
+        "admin: never says a word",
+        [CLOSED],
+        _silent(),
+        after_seconds=1.4,
+        admin=True,
+        counts=(Reason.IDLE_CONNECTION,),
+    ),
+    Conversation("admin: nothing more after an answer", [200, CLOSED], _silent(HEALTH, answers=1), 1.4, admin=True),
+    Conversation(
+        "admin: headers that drip",
+        [CLOSED],
+        _dripping(HEALTH[:-2], b"x: y\r\n"),
+        after_seconds=0.9,
+        admin=True,
+        counts=(Reason.SLOW_REQUEST,),
+    ),
+    Conversation("admin: half a request and silence", [CLOSED], _silent(HEALTH[:-2]), 0.9, admin=True),
+    Conversation(
+        "admin: a body that nobody asked for and that does not end",
+        [200, CLOSED],
+        _silent(head("/healthz", 10**9, method="GET"), answers=1),
+        after_seconds=0.9,
+        admin=True,
+    ),
+    Conversation(
+        "admin: headers of a MiB",
+        [431],
+        _said(HEALTH[:-2], *[b"x-more: " + b"x" * 8_000 + b"\r\n"] * 130),
+        admin=True,
+        counts=(Reason.HEADERS_TOO_LARGE,),
+    ),
+    Conversation(
+        "admin: headers over the limit at once",
+        [431],
+        _said(head("/healthz", None, f"x-more: {'x' * LIMITS.max_header_bytes}", method="GET")),
+        admin=True,
+        counts=(Reason.HEADERS_TOO_LARGE,),
+    ),
+    Conversation("admin: no HTTP at all", [400], _said(b"hello\r\n\r\n"), admin=True, counts=(Reason.BAD_HTTP,)),
+    Conversation("admin: TLS", [400], _said(TLS_HELLO), admin=True, counts=(Reason.WRONG_SCHEME,)),
 )

@@ -149,6 +149,25 @@ def test_one_connection_too_many_is_closed(kind: type) -> None:
         assert counters.by_reason(Counter.CONNECTIONS_CLOSED)[Reason.TOO_MANY_CONNECTIONS] == 1
 
 
+def test_one_connection_too_many_to_the_admin_port_is_closed(tmp_path: Path) -> None:
+    question = head("/healthz", None, method="GET")
+
+    def talk(address: str) -> tuple[bytes, bytes]:
+        with connect(address) as first:
+            first.sendall(question)
+            answer = first.recv(1_000)
+            with connect(address) as second:
+                return answer[:15], second.recv(1_000)
+
+    async def run() -> tuple[tuple[bytes, bytes], dict[Reason, int]]:
+        async with running(tmp_path / "ledger.db", receiver__max_connections="1") as up:
+            assert up.addresses.admin is not None
+            heard = await asyncio.to_thread(talk, up.addresses.admin)
+            return heard, up.service.counters.by_reason(Counter.ADMIN_CONNECTIONS_CLOSED)
+
+    assert asyncio.run(run()) == ((b"HTTP/1.1 200 OK", b""), {Reason.TOO_MANY_CONNECTIONS: 1})
+
+
 def test_a_connection_has_no_more_streams_than_allowed() -> None:
     """gRPC's library holds the limit: senders wait, or are turned away so that they may send again."""
     consumer_most = 0

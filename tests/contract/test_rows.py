@@ -138,7 +138,9 @@ def test_a_conversation_goes_as_the_contract_says(conversation: Conversation, ta
     before = target.memory_mib("VmRSS")
     _forget_peak(target)
     began = time.monotonic()
-    heard = conversation.talk(addresses.grpc if conversation.grpc else addresses.http)
+    port = addresses.admin if conversation.admin else addresses.grpc if conversation.grpc else addresses.http
+    assert port is not None
+    heard = conversation.talk(port)
     elapsed = time.monotonic() - began
     assert heard == conversation.hears
     assert set(conversation.counts) <= {reason for _, reason in target.counted() - counted}

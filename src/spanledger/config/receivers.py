@@ -105,7 +105,9 @@ class Receiver(Section):
     max_buffered_bytes: Positive = Field(
         default=256 * 2**20, description="Bytes of bodies in work at once; more are told to come back."
     )
-    max_connections: Positive = Field(default=4_000, description="Connections of each receiver at once.")
+    max_connections: Positive = Field(
+        default=4_000, description="Connections of each receiver, and of the admin port, at once."
+    )
     request_timeout_seconds: PositiveSeconds = Field(
         default=30.0, description="How long a request may take to arrive, from its first byte to its last."
     )

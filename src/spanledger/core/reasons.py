@@ -31,6 +31,7 @@ class Reason(StrEnum):
     # A connection.
     IDLE_CONNECTION = "idle_connection"
     TOO_MANY_CONNECTIONS = "too_many_connections"
+    STOPPING = "stopping"
     # One record; the request too when no record is left.
     UNREADABLE_RECORD = "unreadable_record"
     UNREADABLE_JSON = "unreadable_json"

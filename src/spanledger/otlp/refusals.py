@@ -109,6 +109,7 @@ RECORD_REFUSALS: dict[Reason, Refusal] = {
 CONNECTION_ENDS: dict[Reason, Refusal] = {
     Reason.IDLE_CONNECTION: _later("no request for too long", "receiver.idle_timeout_seconds"),
     Reason.TOO_MANY_CONNECTIONS: _later("too many connections at once", "receiver.max_connections"),
+    Reason.STOPPING: _later("the service stopped, and a request had not arrived or was not answered in time"),
 }
 """Reasons to close a connection without an answer."""
 

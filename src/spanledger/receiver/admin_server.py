@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
 import orjson
 
+from spanledger.config.receivers import Receiver
 from spanledger.core.events import Event
+from spanledger.core.reasons import Reason
 from spanledger.logs import tell
+from spanledger.otlp.refusals import refusal_of
+from spanledger.receiver.http_protocol import GuardedProtocol, head_bytes, last_answer
 from spanledger.receiver.listener import Listener, Message, Receive, Send
+from spanledger.telemetry import Counter, Counters
 
 _JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
 _METHODS = ("GET", "HEAD")
-_IDLE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,18 @@ class Subject(Protocol):
 
 
 class AdminServer:
-    """Answers for a subject."""
+    """Answers for a subject. Its connections are held against the receivers' limits and counted apart."""
 
-    def __init__(self, subject: Subject, endpoint: str) -> None:
+    def __init__(self, subject: Subject, endpoint: str, limits: Receiver, counters: Counters) -> None:
         self._subject = subject
         self._endpoint = endpoint
-        self._listener = Listener(self._application, idle_timeout_seconds=_IDLE_SECONDS)
+        self.limits = limits
+        self._counters = counters
+        self._listener = Listener(
+            self._application,
+            idle_timeout_seconds=limits.idle_timeout_seconds + 1,
+            protocol=partial(GuardedProtocol, guard=self, refuse=self._refuse),
+        )
 
     async def start(self) -> str:
         """Listen, and give the address as `host:port`.
@@ -57,11 +68,23 @@ class AdminServer:
         """Take no more questions."""
         await self._listener.stop(grace_seconds)
 
+    def closed(self, reason: Reason) -> None:
+        """Count a connection that was ended."""
+        self._counters.add(Counter.ADMIN_CONNECTIONS_CLOSED, reason=reason)
+
+    def _refuse(self, reason: Reason, message: str) -> bytes:
+        self.closed(reason)
+        return last_answer(refusal_of(reason).http_status, _TEXT, f"{message}\n".encode())
+
     async def _application(self, scope: Message, _: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         try:
-            status, content_type, body = await self._answer(scope["method"], scope["path"])
+            if head_bytes(scope) > self.limits.max_header_bytes:
+                self.closed(Reason.HEADERS_TOO_LARGE)
+                status, content_type, body = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _TEXT, b"too large\n"
+            else:
+                status, content_type, body = await self._answer(scope["method"], scope["path"])
         except Exception as error:  # noqa: BLE001 - told with its traceback
             tell(Event.ADMIN_QUESTION_FAILED, error, path=scope["path"])
             status, content_type, body = HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"not now\n"

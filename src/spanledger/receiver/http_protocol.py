@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Protocol
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from spanledger.config.receivers import Receiver
 from spanledger.core.delivery import Encoding
 from spanledger.core.reasons import Reason
 from spanledger.otlp.refusals import refusal_of
 from spanledger.otlp.status import error_status
 from spanledger.receiver.gate import Gate
+from spanledger.receiver.listener import Message
 
 _TLS_HANDSHAKE = b"\x16\x03"
 """How a TLS connection begins: a record of a handshake, of any version."""
+
+
+class Guard(Protocol):
+    """What a connection is held against, and who counts."""
+
+    @property
+    def limits(self) -> Receiver:
+        """How many connections there may be, and how slow and how wordy a sender."""
+        ...
+
+    def closed(self, reason: Reason) -> None:
+        """Count a connection that was closed without an answer."""
+        ...
+
+
+Refuse = Callable[[Reason, str], bytes]
+"""Counts what never became a request, and gives the answer after which its connection ends."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -34,10 +55,12 @@ class GuardedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        gate: Gate,
+        guard: Guard,
+        refuse: Refuse,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._gate = gate
+        self._guard = guard
+        self._answer_of = refuse
         self._deadline: asyncio.TimerHandle | None = None
         self._begins_tls = False
         self._in_head = False
@@ -47,10 +70,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A sender connected: it is idle, or one too many."""
         super().connection_made(transport)
-        if len(self.connections) > self._gate.limits.max_connections:
+        if len(self.connections) > self._guard.limits.max_connections:
             self._cut(Reason.TOO_MANY_CONNECTIONS)
             return
-        self._wait(self._gate.limits.idle_timeout_seconds, Reason.IDLE_CONNECTION)
+        self._wait(self._guard.limits.idle_timeout_seconds, Reason.IDLE_CONNECTION)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone: wait for nothing more."""
@@ -65,13 +88,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_bytes = 0
             return
         self._head_bytes += len(data)
-        if self._head_bytes > self._gate.limits.max_header_bytes:
+        if self._head_bytes > self._guard.limits.max_header_bytes:
             self._refuse(Reason.HEADERS_TOO_LARGE, "request line and headers are too large")
 
     def on_message_begin(self) -> None:
         """The first byte of a request: from here on it has to arrive in time."""
         self._in_head = self._in_message = True
-        self._wait(self._gate.limits.request_timeout_seconds, Reason.SLOW_REQUEST)
+        self._wait(self._guard.limits.request_timeout_seconds, Reason.SLOW_REQUEST)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -84,7 +107,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_message = False
         super().on_message_complete()
         if self.cycle.response_complete:
-            self._wait(self._gate.limits.idle_timeout_seconds, Reason.IDLE_CONNECTION)
+            self._wait(self._guard.limits.idle_timeout_seconds, Reason.IDLE_CONNECTION)
         else:
             self._stop_waiting()
 
@@ -92,7 +115,19 @@ class GuardedProtocol(HttpToolsProtocol):
         """An answer is written: the connection is idle unless more is on its way."""
         super().on_response_complete()
         if self.cycle.response_complete and not self._in_message and not self.transport.is_closing():
-            self._wait(self._gate.limits.idle_timeout_seconds, Reason.IDLE_CONNECTION)
+            self._wait(self._guard.limits.idle_timeout_seconds, Reason.IDLE_CONNECTION)
+
+    def shutdown(self) -> None:
+        """The service stops: a request with headers may still arrive and be answered; any other connection ends."""
+        is_working = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]
+        if self._in_head and not is_working:
+            self.end()
+        else:
+            super().shutdown()
+
+    def end(self) -> None:
+        """The service has stopped: what did not arrive or was not answered by now never will be."""
+        self._cut(Reason.STOPPING)
 
     def send_400_response(self, msg: str) -> None:
         """What came is not HTTP: answer as OTLP does."""
@@ -112,14 +147,14 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _cut(self, reason: Reason) -> None:
         """Close at once, without an answer: a sender that is slow to write may be slow to read too."""
-        self._gate.closed(reason)
+        self._guard.closed(reason)
         self.transport.abort()
 
     def _refuse(self, reason: Reason, message: str) -> None:
         """Answer what never became a request, and close."""
         if self.transport.is_closing():
             return
-        self.transport.write(refuse_connection(self._gate, reason, message))
+        self.transport.write(self._answer_of(reason, message))
         self.transport.close()
 
 
@@ -128,8 +163,19 @@ def refuse_connection(gate: Gate, reason: Reason, message: str) -> bytes:
     gate.refused(reason)
     refusal = refusal_of(reason)
     body = error_status(refusal.rpc_code, message, retry_after_seconds=None, encoding=Encoding.PROTOBUF)
+    return last_answer(refusal.http_status, "application/x-protobuf", body)
+
+
+def last_answer(status: HTTPStatus, content_type: str, body: bytes) -> bytes:
+    """The whole of an answer that a connection ends with."""
     head = (
-        f"HTTP/1.1 {refusal.http_status.value} {refusal.http_status.phrase}\r\n"
-        f"content-type: application/x-protobuf\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+        f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
+
+
+def head_bytes(scope: Message) -> int:
+    """Size of a request's target and headers."""
+    target = len(scope["raw_path"]) + len(scope["query_string"])
+    return target + sum(len(name) + len(value) for name, value in scope["headers"])

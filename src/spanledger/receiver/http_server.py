@@ -17,7 +17,7 @@ from spanledger.logs import tell
 from spanledger.otlp.refusals import refusal_of
 from spanledger.otlp.status import error_status, response
 from spanledger.receiver.gate import Gate, Passage, internal_error
-from spanledger.receiver.http_protocol import GuardedProtocol, refuse_connection
+from spanledger.receiver.http_protocol import GuardedProtocol, head_bytes, refuse_connection
 from spanledger.receiver.inflating import Inflater
 from spanledger.receiver.listener import Listener, Message, Receive, Send
 from spanledger.receiver.tls import ServerTls
@@ -60,7 +60,7 @@ class HttpReceiver:
         self._listener = Listener(
             self._application,
             idle_timeout_seconds=gate.limits.idle_timeout_seconds + 1,
-            protocol=partial(GuardedProtocol, gate=gate),
+            protocol=partial(GuardedProtocol, guard=gate, refuse=partial(refuse_connection, gate)),
             headers=[("keep-alive", keep_alive)],
             tls=None if tls is None else tls.context(self._refuse_plain_http),
         )
@@ -143,8 +143,7 @@ class HttpReceiver:
 
 def _route(scope: Message, media_type: str, max_header_bytes: int) -> Signal:
     """Signal of a request; refuses what is not an OTLP export."""
-    line_bytes = len(scope["raw_path"]) + len(scope["query_string"])
-    if line_bytes + sum(len(name) + len(value) for name, value in scope["headers"]) > max_header_bytes:
+    if head_bytes(scope) > max_header_bytes:
         raise PermanentError("request line and headers are too large", Reason.HEADERS_TOO_LARGE)
     signal = PATHS.get(scope["path"])
     if signal is None:

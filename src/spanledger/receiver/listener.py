@@ -7,7 +7,8 @@ import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, Protocol, cast
 
 import uvicorn
 
@@ -19,12 +20,22 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _BACKLOG = 2_048
+_LAST_SECONDS = 1.0
+"""How long after the end of its connection a request is waited for."""
+
+
+class Endable(Protocol):
+    """A connection that can be ended at once."""
+
+    def end(self) -> None:
+        """Close it, whatever it is about."""
+        ...
 
 
 class Listener:
     """Runs an ASGI application on one address. Port 0 takes a free one.
 
-    `protocol` is the class, or what makes the objects, that speak HTTP on a connection; by default uvicorn's own.
+    `protocol` makes the objects that speak HTTP on a connection, each an `Endable`.
     """
 
     def __init__(
@@ -32,14 +43,14 @@ class Listener:
         application: Application,
         *,
         idle_timeout_seconds: float,
-        protocol: Callable[..., asyncio.Protocol] | None = None,
+        protocol: Callable[..., asyncio.Protocol],
         headers: Sequence[tuple[str, str]] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
         config = uvicorn.Config(
-            application,
+            _cancellable(application),
             interface="asgi3",
-            http="httptools" if protocol is None else cast(type[asyncio.Protocol], protocol),
+            http=cast(type[asyncio.Protocol], protocol),
             ws="none",
             proxy_headers=False,
             lifespan="off",
@@ -77,13 +88,31 @@ class Listener:
         return f"{host}:{self._socket.getsockname()[1]}"
 
     async def stop(self, grace_seconds: float) -> None:
-        """Take no more requests and finish those under way."""
+        """Take no more requests, finish those under way, and end what is not finished in time."""
         if self._serving is None or self._socket is None:
             return
         self._server.should_exit = True
         await self._serving
-        self._server.config.timeout_graceful_shutdown = math.ceil(grace_seconds)
-        await self._server.shutdown(sockets=[self._socket])
+        # The server's own end of grace would cancel what is under way with an answer and a traceback for each.
+        ending = asyncio.create_task(self._server.shutdown(sockets=[self._socket]))
+        state = self._server.server_state
+        if not (await asyncio.wait([ending], timeout=grace_seconds))[0]:
+            for connection in list(cast(set[Endable], state.connections)):
+                connection.end()
+        if not (await asyncio.wait([ending], timeout=_LAST_SECONDS))[0]:
+            for task in list(state.tasks):
+                task.cancel()
+        await ending
+
+
+def _cancellable(application: Application) -> Application:
+    """An application that `Listener.stop` may cancel, when nobody waits for its answer any more."""
+
+    async def run(scope: Message, receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):
+            await application(scope, receive, send)
+
+    return run
 
 
 def address_error(setting: str, endpoint: str, error: Exception, advice: str) -> ConfigError:

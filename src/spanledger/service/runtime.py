@@ -317,7 +317,7 @@ class Service:
         )
         look = self._look_at_budgets
         admin = ServiceAdmin(self._parts, self._worker, self.watch, export, self._telemetry, look, names)
-        return AdminServer(admin, endpoint)
+        return AdminServer(admin, endpoint, self._settings.receiver, self.counters)
 
     def _metrics_exporter(self, to: NamedClient) -> MetricsExporter:
         async def begin() -> list[Part]:
