@@ -19,6 +19,9 @@ from spanledger.receiver.listener import Listener, Message, Receive, Send
 from spanledger.telemetry import Counter, Counters
 
 _JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
+ALIVE = b"alive\n"
+"""What `/healthz` says."""
+
 _METHODS = ("GET", "HEAD")
 
 
@@ -97,7 +100,7 @@ class AdminServer:
             return HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"send GET\n"
         match path:
             case "/healthz":
-                return HTTPStatus.OK, _TEXT, b"alive\n"
+                return HTTPStatus.OK, _TEXT, ALIVE
             case "/readyz":
                 readiness = await self._subject.readiness()
                 status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE

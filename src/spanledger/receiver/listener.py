@@ -120,15 +120,17 @@ def address_error(setting: str, endpoint: str, error: Exception, advice: str) ->
     return ConfigError([f"{setting} {endpoint}: cannot be listened on ({error}); choose another{advice}"])
 
 
-def require_free(endpoint: str) -> None:
-    """See whether an address can be listened on, for servers that don't say in words why not.
+def require_free(endpoint: str, *, first_alone: bool = False) -> None:
+    """See whether an address can be listened on, for who is not told in words why not.
+
+    `first_alone`: of the addresses that its host stands for, the first has to be; else any of them.
 
     Raises:
-        OSError: none of the addresses that its host stands for can be.
+        OSError: it cannot be.
     """
     host, _, port = endpoint.rpartition(":")
     refusals = []
-    for found in _addresses(host.strip("[]"), int(port)):
+    for found in _addresses(host.strip("[]"), int(port))[: 1 if first_alone else None]:
         try:
             _bound(found).close()
         except OSError as error:
@@ -149,7 +151,10 @@ _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 def _addresses(host: str, port: int) -> list[_Address]:
-    return list(socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+    try:
+        return list(socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is not a name of a host") from None
 
 
 def _bound(found: _Address) -> socket.socket:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Iterator
 
-from spanledger.config.destinations import Exporter, MoreExporter
+from spanledger.config.destinations import Exporter, MoreExporter, Protocol
 from spanledger.config.sections import Settings
 from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal, Temporality
 from spanledger.exporter.client import Accepted
 from spanledger.service.destinations import NamedClient, clients_for
 from spanledger.service.findings import Finding, Level
+
+_GRPC_TAKES_BYTES = 4 * 2**20
+"""GRPC_DEFAULT_MAX_RECV_MESSAGE_LENGTH of gRPC."""
 
 
 async def examine_destinations(settings: Settings) -> AsyncIterator[Finding]:
@@ -31,6 +34,8 @@ async def examine_destinations(settings: Settings) -> AsyncIterator[Finding]:
         async for finding in _destination(named):
             yield finding
         await named.client.close()
+    for finding in _large_requests(settings):
+        yield finding
     if settings.metrics.temporality is Temporality.DELTA:
         advice = "Prometheus refuses deltas unless it has --enable-feature=otlp-deltatocumulative; else use cumulative"
         yield Finding("metrics.temporality", Level.NOTE, "sums leave as deltas", advice)
@@ -56,3 +61,21 @@ def _without_endpoint(name: str, exporter: Exporter) -> Iterator[Finding]:
     if without:
         what = f"no endpoint for {', '.join(without)}: not sent there"
         yield Finding(f"destination {name}", Level.NOTE, what, "set `endpoint`, or one of the signal, if it shall be")
+
+
+def _large_requests(settings: Settings) -> Iterator[Finding]:
+    """Sizes that gRPC servers do not take unless they are told to."""
+    over_grpc = [
+        (signal in exporter.forwarded, signal is Signal.METRICS and exporter.tells_cost)
+        for exporter in settings.exporters.values()
+        for signal in Signal
+        if (exporter.of_signal(signal).protocol or exporter.protocol) is Protocol.GRPC
+    ]
+    sizes = (
+        ("forward.max_batch_bytes", settings.forward.max_batch_bytes, any(forwarded for forwarded, _ in over_grpc)),
+        ("metrics.max_request_bytes", settings.metrics.max_request_bytes, any(told for _, told in over_grpc)),
+    )
+    for key, size, is_sent in sizes:
+        if is_sent and size > _GRPC_TAKES_BYTES:
+            what = f"{size} bytes in one request; gRPC servers take {_GRPC_TAKES_BYTES} unless told otherwise"
+            yield Finding(key, Level.NOTE, what, "lower it, unless every destination is known to take so much")

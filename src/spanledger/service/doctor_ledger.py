@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from spanledger.ledger.damage import damage_mark
 from spanledger.ledger.dimensions import pairs_from_text
 from spanledger.ledger.failures import ExportFailure
 from spanledger.ledger.faults import UnreadableError
+from spanledger.ledger.foreign import require_ledger
 from spanledger.ledger.inspection import ClientsSeen, Inspection
 from spanledger.ledger.ledger import Ledger
 from spanledger.service.findings import Finding, Level
@@ -22,6 +25,7 @@ from spanledger.service.findings import Finding, Level
 _MINUTE_NANO = 60 * NANO_PER_SECOND
 _HOUR_NANO = 60 * _MINUTE_NANO
 _SET_ASIDE = "restart the service: it sets a damaged file aside"
+_OTHER_USER = "choose another ledger.path, or give this one to the service's user; look as that user"
 _FREE_BYTES_MIN = 2**30
 _SKEW_MAX_SECONDS = 60
 _UNALLOCATED_SHARE_MAX = 0.05
@@ -39,6 +43,14 @@ _NO_SPANS = (
 def examine_ledger(settings: Settings, now_unix_nano: int) -> Iterator[Finding]:
     """Look at the ledger's file, and at what came of late."""
     path = settings.ledger.path
+    try:
+        require_ledger(path.resolve())
+    except (ConfigError, OSError) as error:
+        for problem in error.problems if isinstance(error, ConfigError) else (f"cannot be read: {error}",):
+            what, _, advice = problem.partition("; ")
+            yield Finding("ledger", Level.PROBLEM, what, advice or _OTHER_USER)
+        return
+    yield from _writable(path)
     yield from _beside_the_ledger(path)
     try:
         ledger = Ledger.read(path)
@@ -55,6 +67,19 @@ def examine_ledger(settings: Settings, now_unix_nano: int) -> Iterator[Finding]:
         yield Finding("ledger", Level.PROBLEM, f"cannot be read: {error}", _SET_ASIDE)
     finally:
         ledger.close()
+
+
+def _writable(path: Path) -> Iterator[Finding]:
+    """Try to write where the ledger is, or would be: only a real file shows what a disk or a mount takes."""
+    folder = next(one for one in path.resolve().parents if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        yield Finding("ledger", Level.PROBLEM, f"{folder} cannot be written: {error.strerror}", _OTHER_USER)
+        return
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        yield Finding("ledger", Level.PROBLEM, f"{path} cannot be written by this user", _OTHER_USER)
 
 
 def _beside_the_ledger(path: Path) -> Iterator[Finding]:

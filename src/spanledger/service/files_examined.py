@@ -8,7 +8,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from spanledger.config.destinations import Exporter
+from spanledger.config.destinations import Exporter, Tls
+from spanledger.config.privacy import Privacy, load_redaction
 from spanledger.config.receivers import ReceiverTls
 from spanledger.config.sections import Settings
 from spanledger.config.tokens import load_tokens
@@ -26,6 +27,13 @@ _NO_CHECK_OF_TIME = 0x200000
 _ROUNDS_MAX = 8
 """More than any handshake takes."""
 
+_READ_AGAIN = "the service reads a changed file by itself"
+_READ_AT_START = "then restart the service, which reads this file at its start"
+_MEND_RESTART = "mend or replace the files, and restart the service. Look as the user that runs it"
+_MEND_SALT = (
+    "put back the file that was used before, for with another salt everybody is somebody new; the first time: "
+    "`head -c 32 /dev/urandom | base64 > FILE`, readable by the service alone"
+)
 _MEND = "mend or replace the file; a running service keeps what it read before. Look as the user that runs the service"
 
 
@@ -37,11 +45,11 @@ def examine_files(settings: Settings, now_unix_nano: int) -> Iterator[Finding]:
     if receiver.auth.tokens_file is not None:
         yield from _tokens(receiver.auth.tokens_file)
     if settings.exporter.forwarded:
-        yield from _destination("exporter", settings.exporter)
+        yield from _destination("exporter", settings.exporter, now_unix_nano)
     for name, more in settings.destinations.items():
-        yield from _destination(f"destinations.{name}", more)
+        yield from _destination(f"destinations.{name}", more, now_unix_nano)
     if settings.privacy.salt_file is not None:
-        yield from _secrecy("privacy.salt_file", settings.privacy.salt_file)
+        yield from _salt(settings.privacy, settings.privacy.salt_file)
 
 
 def _receiver_tls(tls: ReceiverTls, now_unix_nano: int) -> Iterator[Finding]:
@@ -74,28 +82,55 @@ def _certificates(tls: ReceiverTls, now_unix_nano: int) -> Iterator[Finding]:
             yield _validity("receiver.tls.client_ca_file", tls.client_ca_file, ends, now_unix_nano)
 
 
-def _validity(subject: str, file: Path, ends_unix_seconds: int, now_unix_nano: int) -> Finding:
+def _validity(subject: str, file: Path, ends_unix_seconds: int, now_unix_nano: int, then: str = _READ_AGAIN) -> Finding:
     days = (ends_unix_seconds * NANO_PER_SECOND - now_unix_nano) / NANO_PER_DAY
     if days < 0:
-        advice = "renew it: senders refuse it, or are refused by it; the service reads a changed file by itself"
+        advice = f"renew it: the other side refuses it, or is refused by it; {then}"
         return Finding(subject, Level.PROBLEM, f"{file} ended {-days:.0f} days ago", advice)
     if days < _ENDS_SOON_DAYS:
-        advice = "renew it before; the service reads a changed file by itself"
-        return Finding(subject, Level.PROBLEM, f"{file} ends in {days:.0f} days", advice)
+        return Finding(subject, Level.PROBLEM, f"{file} ends in {days:.0f} days", f"renew it before; {then}")
     return Finding(subject, Level.OK, f"{file} ends in {days:.0f} days")
 
 
 def _end_of_server(certificate: Path, key: Path) -> int | None:
-    """When a server's certificate ends, in Unix seconds, as a client sees it; None when a client refuses it.
+    """When a server's certificate ends, in Unix seconds, as a client sees it; None when a client refuses it."""
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(str(certificate), str(key), _without_passphrase)
+    client_side = _verifying(ssl.PROTOCOL_TLS_CLIENT, certificate)
+    return _end_of_peer(client_side, server_side, seen_by_client=True)
+
+
+def _end_of_client(certificate: Path, key: Path) -> int | None:
+    """The same of a client's certificate, as a server sees it."""
+    client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_side.load_cert_chain(str(certificate), str(key), _without_passphrase)
+    client_side.check_hostname = False
+    client_side.verify_mode = ssl.CERT_NONE
+    server_side = _verifying(ssl.PROTOCOL_TLS_SERVER, certificate)
+    server_side.load_cert_chain(str(certificate), str(key), _without_passphrase)
+    return _end_of_peer(client_side, server_side, seen_by_client=False)
+
+
+def _without_passphrase() -> str:
+    """Nobody is asked for one, as nobody is by the service."""
+    return ""
+
+
+def _verifying(protocol: int, certificate: Path) -> ssl.SSLContext:
+    """A side that trusts one certificate, and looks at what it may be used for, but not at the time."""
+    side = ssl.SSLContext(protocol)
+    side.check_hostname = False
+    side.verify_mode = ssl.CERT_REQUIRED
+    side.load_verify_locations(cafile=str(certificate))
+    side.verify_flags = ssl.VerifyFlags(ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_OF_TIME)
+    return side
+
+
+def _end_of_peer(client_side: ssl.SSLContext, server_side: ssl.SSLContext, *, seen_by_client: bool) -> int | None:
+    """When the certificate that one side shows the other ends; None when it is refused.
 
     Python reads no certificate but that of a peer, so a server and a client shake hands in memory.
     """
-    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_side.load_cert_chain(str(certificate), str(key))
-    client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client_side.check_hostname = False
-    client_side.load_verify_locations(cafile=str(certificate))
-    client_side.verify_flags = ssl.VerifyFlags(ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_OF_TIME)
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     client, server = client_side.wrap_bio(down, up), server_side.wrap_bio(up, down, server_side=True)
     try:
@@ -104,7 +139,8 @@ def _end_of_server(certificate: Path, key: Path) -> int | None:
                 break
     except ssl.SSLError:
         return None
-    return _seconds((client.getpeercert() or {})["notAfter"])
+    seen = (client if seen_by_client else server).getpeercert()
+    return _seconds((seen or {})["notAfter"])
 
 
 def _shaken(side: ssl.SSLObject) -> bool:
@@ -132,7 +168,21 @@ def _tokens(file: Path) -> Iterator[Finding]:
     yield from _secrecy(subject, file)
 
 
-def _destination(section: str, exporter: Exporter) -> Iterator[Finding]:
+def _salt(privacy: Privacy, file: Path) -> Iterator[Finding]:
+    subject = "privacy.salt_file"
+    try:
+        load_redaction(privacy)
+    except ConfigError as error:
+        for problem in error.problems:
+            yield Finding(subject, Level.PROBLEM, problem.removeprefix(f"{subject}: "), _MEND_SALT)
+    yield from _secrecy(subject, file)
+
+
+def _destination(section: str, exporter: Exporter, now_unix_nano: int) -> Iterator[Finding]:
+    yield from _client_certificate(f"{section}.tls.cert_file", exporter.tls, now_unix_nano)
+    for signal in Signal:
+        subject = f"{section}.{signal.value}.tls.cert_file"
+        yield from _client_certificate(subject, exporter.of_signal(signal).tls, now_unix_nano)
     keyed = {f"{section}.headers_file": exporter.headers_file, f"{section}.tls.key_file": exporter.tls.key_file}
     for signal in Signal:
         own = exporter.of_signal(signal)
@@ -144,6 +194,25 @@ def _destination(section: str, exporter: Exporter) -> Iterator[Finding]:
         if subject.endswith("headers_file"):
             yield from _headers(subject, file)
         yield from _secrecy(subject, file)
+
+
+def _client_certificate(subject: str, tls: Tls, now_unix_nano: int) -> Iterator[Finding]:
+    """The certificate that is shown to a destination."""
+    if tls.cert_file is None or tls.key_file is None:
+        return
+    try:
+        ends = _end_of_client(tls.cert_file, tls.key_file)
+    except OSError as error:  # of OpenSSL too
+        what = (
+            f"{tls.cert_file} and {tls.key_file} are not a certificate (PEM) and its unencrypted key: {error.strerror}"
+        )
+        yield Finding(subject, Level.PROBLEM, what, _MEND_RESTART)
+        return
+    if ends is None:
+        what = f"{tls.cert_file}: servers cannot verify it as a client's certificate"
+        yield Finding(subject, Level.PROBLEM, what, "have it issued for a client")
+    else:
+        yield _validity(subject, tls.cert_file, ends, now_unix_nano, _READ_AT_START)
 
 
 def _headers(subject: str, file: Path) -> Iterator[Finding]:

@@ -54,12 +54,15 @@ class Receivers:
 
     def _warn_of_open_doors(self) -> None:
         """Say it once when others than this machine can send, and nothing asks who they are."""
-        settings = self._settings
-        if settings.auth.tokens_file is not None or settings.tls.client_ca_file is not None:
-            return
-        wide = [endpoint for endpoint in (settings.grpc.endpoint, settings.http.endpoint) if not _is_local(endpoint)]
-        if wide:
+        if wide := open_endpoints(self._settings):
             tell(Event.RECEIVER_OPEN, endpoints=" and ".join(wide))
+
+
+def open_endpoints(settings: Receiver) -> list[str]:
+    """Addresses that others than this machine can send to, where nothing asks who they are."""
+    if settings.auth.tokens_file is not None or settings.tls.client_ca_file is not None:
+        return []
+    return [endpoint for endpoint in (settings.grpc.endpoint, settings.http.endpoint) if not _is_local(endpoint)]
 
 
 def _is_local(endpoint: str) -> bool:
@@ -67,6 +70,6 @@ def _is_local(endpoint: str) -> bool:
     host = endpoint.rpartition(":")[0].strip("[]")
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return False
     return all(ipaddress.ip_address(str(address[4][0]).partition("%")[0]).is_loopback for address in found)

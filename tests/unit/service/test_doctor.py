@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from spanledger.service.doctor import examine
 from spanledger.service.findings import Finding, Level
 from spanledger.service.sink import OtlpSink
 from support.replaying import feed, open_parts, read_folder, replay_folders
+from support.serving import running
 from support.truth import CAPTURES
 
 SOUND = CAPTURES / "s03_subagent"
@@ -30,6 +33,7 @@ def findings(ledger_path: Path, now_unix_nano: int = NOW, **more: Any) -> list[F
     flags = {
         "receiver.grpc.endpoint": "127.0.0.1:0",
         "receiver.http.endpoint": "127.0.0.1:0",
+        "admin.endpoint": "127.0.0.1:0",
         "ledger.path": str(ledger_path),
         **{key.replace("__", "."): value for key, value in more.items()},
     }
@@ -68,12 +72,135 @@ def test_a_sound_set_up_has_no_problem(sound: Path) -> None:
     assert all(one.advice for one in found if one.level is not Level.OK)
 
 
-def test_a_port_that_is_taken_is_told(sound: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        endpoint = f"127.0.0.1:{taken.getsockname()[1]}"
-        found = findings(sound, receiver__grpc__endpoint=endpoint)
-    (one,) = [finding for finding in found if finding.subject == "receiver.grpc.endpoint"]
-    assert f"{endpoint} cannot be listened on" in one.what
+KEYS = ("receiver.grpc.endpoint", "receiver.http.endpoint", "admin.endpoint")
+
+
+def of(found: Sequence[Finding], subject: str) -> Finding:
+    (one,) = [finding for finding in found if finding.subject == subject]
+    return one
+
+
+@contextmanager
+def taken() -> Iterator[str]:
+    """An address that something listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_port_that_is_taken_while_no_service_runs_is_a_problem(key: str, sound: Path) -> None:
+    with taken() as endpoint:
+        one = of(findings(sound, **{key: endpoint}), key)
+    assert one.level is Level.PROBLEM
+    assert one.what == f"{endpoint} cannot be listened on: Address already in use"
+    assert f"no service runs on {sound}" in one.advice
+
+
+def test_ports_of_the_service_that_runs_are_no_problem(tmp_path: Path) -> None:
+    async def run() -> list[Finding]:
+        async with running(tmp_path / "ledger.db") as up:
+            addresses = dict(zip(KEYS, (up.addresses.grpc, up.addresses.http, up.addresses.admin), strict=True))
+            return await asyncio.to_thread(findings, tmp_path / "ledger.db", **addresses)
+
+    found = asyncio.run(run())
+    assert [of(found, key).level for key in KEYS] == [Level.NOTE] * 3
+    assert all("nothing, when that is the service" in of(found, key).advice for key in KEYS)
+
+
+def test_a_port_of_another_program_and_a_free_one_beside_a_service(tmp_path: Path) -> None:
+    async def run() -> list[Finding]:
+        async with running(tmp_path / "ledger.db"):
+            with taken() as endpoint:
+                return await asyncio.to_thread(findings, tmp_path / "ledger.db", admin__endpoint=endpoint)
+
+    found = asyncio.run(run())
+    assert of(found, "admin.endpoint").level is Level.PROBLEM
+    assert "does not answer as the service does" in of(found, "admin.endpoint").advice
+    assert "started with another address" in of(found, "receiver.grpc.endpoint").advice
+
+
+@pytest.mark.parametrize(
+    ("key", "endpoint", "same_as"),
+    [
+        ("receiver.http.endpoint", "127.0.0.1:{port}", "receiver.grpc.endpoint"),
+        ("receiver.http.endpoint", "localhost:{port}", "receiver.grpc.endpoint"),
+        ("admin.endpoint", "0.0.0.0:{port}", "receiver.grpc.endpoint"),
+    ],
+)
+def test_two_listeners_on_one_port(key: str, endpoint: str, same_as: str, sound: Path) -> None:
+    with taken() as free:
+        pass
+    more = {"receiver__grpc__endpoint": free, key: endpoint.format(port=free.rpartition(":")[2])}
+    one = of(findings(sound, **more), key)
+    assert (one.level, one.what.partition(" is ")[2]) == (Level.PROBLEM, f"the address of {same_as} too")
+    assert "a port of its own" in one.advice
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    ("host", "advice"),
+    [("192.0.2.7", "no address of this machine"), ("strange..name", "name this machine")],
+)
+def test_an_address_that_is_not_this_machines(key: str, host: str, advice: str, sound: Path) -> None:
+    one = of(findings(sound, **{key: f"{host}:4317"}), key)
+    assert one.level is Level.PROBLEM
+    assert advice in one.advice
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_doors_that_are_open_to_everybody(host: str, sound: Path, tmp_path: Path) -> None:
+    (one,) = problems(findings(sound, receiver__http__endpoint=f"{host}:0"), "receiver")
+    assert (one.subject, one.what) == ("receiver", f"anybody who reaches {host}:0 can send")
+    assert "receiver.auth.tokens_file" in one.advice
+    tokens = tmp_path / "tokens.yaml"
+    tokens.write_text("tenants: {all: {tokens: [0123456789abcdef]}}\n")
+    tokens.chmod(0o640)
+    guarded = findings(sound, receiver__http__endpoint=f"{host}:0", receiver__auth__tokens_file=str(tokens))
+    assert problems(guarded, "receiver") == []
+
+
+def test_limits_that_do_not_fit_together(sound: Path) -> None:
+    one = of(findings(sound, receiver__max_inflated_bytes="1000000"), "receiver.max_inflated_bytes")
+    assert (one.level, "receiver.max_request_bytes, 20971520" in one.what) == (Level.PROBLEM, True)
+    assert problems(findings(sound, receiver__max_inflated_bytes=str(20 * 2**20)), "receiver") == []
+
+
+def test_requests_that_grpc_servers_do_not_take_are_a_note(sound: Path) -> None:
+    keys = ("forward.max_batch_bytes", "metrics.max_request_bytes")
+
+    def told(size: int, **more: Any) -> list[tuple[str, Level]]:
+        more |= {"exporter__endpoint": "http://127.0.0.1:9"}
+        found = findings(sound, **dict.fromkeys(keys, str(size)), **more)
+        return [(one.subject, one.level) for one in found if one.subject in keys]
+
+    assert told(4 * 2**20 + 1) == [(key, Level.NOTE) for key in keys]
+    assert told(4 * 2**20) == []
+    assert told(2**30, exporter__protocol="http/protobuf") == []
+
+
+def test_a_ledger_that_cannot_be_where_it_shall(sound: Path, tmp_path: Path) -> None:
+    another = "choose another ledger.path"
+    text = tmp_path / "notes.txt"
+    text.write_text("somebody's notes\n")
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    said = {
+        tmp_path: f"ledger {tmp_path}: cannot be used: it is a folder",
+        text: f"ledger {text}: cannot be used: it is not a ledger",
+        other: f"ledger {other}: is a database of something else",
+        text / "ledger.db": f"{text} cannot be written: Not a directory",
+    }
+    for path, what in said.items():
+        (one,) = problems(findings(path), "ledger")
+        assert (one.what, one.advice[: len(another)]) == (what, another)
+    assert sorted(tmp_path.iterdir()) == sorted({text, other, *tmp_path.glob("ledger.db*")}), "nothing is left"
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder that nobody can write in, root neither")
+def test_a_folder_that_cannot_be_written() -> None:
+    (one,) = problems(findings(Path("/proc/self/none/ledger.db")), "ledger")
+    assert "cannot be written" in one.what
 
 
 def test_prices_that_are_old_or_broken(sound: Path, tmp_path: Path) -> None:

@@ -49,11 +49,28 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write_certificates(folder: Path, days: int) -> None:
+    write_server_certificate(folder, days)
+    write_client_certificate(folder, days)
+
+
+def write_server_certificate(folder: Path, days: int) -> None:
     authority = trustme.CA()
     server = authority.issue_cert("localhost", not_after=NOW + timedelta(days=days, hours=1))
     authority.cert_pem.write_to_path(folder / "ca.pem")
     server.cert_chain_pems[0].write_to_path(folder / "server.pem")
     server.private_key_pem.write_to_path(folder / "server.key")
+
+
+def write_client_certificate(
+    folder: Path, days: int, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH, name: str = "client"
+) -> None:
+    """One that is of use for one thing alone."""
+    key, nobody = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    ends = NOW + timedelta(days=days, hours=1)
+    made = x509.CertificateBuilder(nobody, nobody, key.public_key(), 1, NOW - timedelta(days=100), ends)
+    signed = made.add_extension(x509.ExtendedKeyUsage([usage]), critical=False).sign(key, hashes.SHA256())
+    (folder / f"{name}.pem").write_bytes(signed.public_bytes(Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def found(folder: Path, now_unix_nano: int = NOW_UNIX_NANO) -> list[Finding]:
@@ -64,6 +81,8 @@ def found(folder: Path, now_unix_nano: int = NOW_UNIX_NANO) -> list[Finding]:
         "receiver.auth.tokens_file": folder / "tokens.yaml",
         "exporter.endpoint": "http://localhost:4317",
         "exporter.headers_file": folder / "headers",
+        "exporter.tls.cert_file": folder / "client.pem",
+        "exporter.tls.key_file": folder / "client.key",
         "privacy.salt_file": folder / "salt",
     }
     settings = load_settings(None, {}, {key: str(value) for key, value in flags.items()})
@@ -76,22 +95,13 @@ def test_sound_files_have_no_problem(folder: Path) -> None:
     assert said[1][:2] == ("receiver.tls.client_ca_file", Level.OK)
     assert said[2:] == [
         ("receiver.auth.tokens_file", Level.OK, "3 tokens, of platform, visitors"),
+        ("exporter.tls.cert_file", Level.OK, f"{folder}/client.pem ends in 90 days"),
         ("exporter.headers_file", Level.OK, f"{folder}/headers holds 1 header(s)"),
     ]
 
 
 def replace_key(folder: Path) -> None:
     trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(folder / "server.key")
-
-
-def with_a_client_certificate(folder: Path) -> None:
-    """One that is of use to a client alone."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=90))
-    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-    signed = made.add_extension(usage, critical=False).sign(key, hashes.SHA256())
-    (folder / "server.pem").write_bytes(signed.public_bytes(Encoding.PEM))
-    (folder / "server.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def encrypt_key(folder: Path) -> None:
@@ -114,15 +124,15 @@ MISTAKES: dict[str, tuple[Mistake, str, str, str]] = {
         *("receiver.tls", "are not a certificate (PEM) and its unencrypted key", "mend or replace"),
     ),
     "certificate of a client": (
-        with_a_client_certificate,
+        lambda folder: write_client_certificate(folder, 90, name="server"),
         *("receiver.tls.cert_file", "clients cannot verify it as a server's", "have it issued for a server"),
     ),
     "certificate that ends soon": (
-        lambda folder: write_certificates(folder, 29),
+        lambda folder: write_server_certificate(folder, 29),
         *("receiver.tls.cert_file", "server.pem ends in 29 days", "renew it before"),
     ),
     "certificate that has ended": (
-        lambda folder: write_certificates(folder, -3),
+        lambda folder: write_server_certificate(folder, -3),
         *("receiver.tls.cert_file", "server.pem ended 3 days ago", "renew it"),
     ),
     "client CA that is none": (
@@ -156,6 +166,30 @@ MISTAKES: dict[str, tuple[Mistake, str, str, str]] = {
     "headers for everybody": (
         lambda folder: (folder / "headers").chmod(0o644),
         *("exporter.headers_file", "everybody on this machine can read", "chmod o-r"),
+    ),
+    "client certificate that ends soon": (
+        lambda folder: write_client_certificate(folder, 29),
+        *("exporter.tls.cert_file", "client.pem ends in 29 days", "renew it before; then restart the service"),
+    ),
+    "client certificate that has ended": (
+        lambda folder: write_client_certificate(folder, -3),
+        *("exporter.tls.cert_file", "client.pem ended 3 days ago", "renew it: the other side refuses it"),
+    ),
+    "client certificate of a server": (
+        lambda folder: write_client_certificate(folder, 90, ExtendedKeyUsageOID.SERVER_AUTH),
+        *("exporter.tls.cert_file", "servers cannot verify it as a client's", "have it issued for a client"),
+    ),
+    "no client certificate": (
+        lambda folder: (folder / "client.pem").unlink(),
+        *("exporter.tls.cert_file", "unencrypted key: No such file or directory", "restart the service"),
+    ),
+    "no salt": (
+        lambda folder: (folder / "salt").unlink(),
+        *("privacy.salt_file", "salt cannot be read", "put back the file that was used before"),
+    ),
+    "short salt": (
+        lambda folder: (folder / "salt").write_bytes(b"short"),
+        *("privacy.salt_file", "salt has 5 bytes, at least 16 are needed", "put back the file"),
     ),
     "salt for everybody": (
         lambda folder: (folder / "salt").chmod(0o644),
