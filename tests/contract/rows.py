@@ -27,7 +27,6 @@ from support.hostile import (
     span,
     sparse,
     text,
-    varint,
 )
 from support.hostile import field as wire
 
@@ -104,6 +103,14 @@ def _of_size(size: int) -> bytes:
     raise AssertionError(size)
 
 
+def _many(count: int) -> list[object]:
+    return [{"key": f"k{n}", "value": {"stringValue": "v"}} for n in range(count)]
+
+
+def _log_body(size: int) -> bytes:
+    return _json({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "x" * size}}]}]}]})
+
+
 GOOD_SPAN, GOOD_LOG = span(attribute("k", text("v"))), log_record(attribute("k", text("v")))
 GOOD_POINT = wire(7, attribute("k", text("v"))) + b"\x31" + bytes(8)
 GOOD = request(GOOD_SPAN)
@@ -112,6 +119,9 @@ EMPTY_JSON = b"{}"
 TEN_MILLION = 10_000_000
 NESTED_ARRAYS_MAX = (LIMITS.max_nesting_depth - 2) // 2
 """An attribute is a KeyValue and an AnyValue; an array is two messages more."""
+
+FIELDS_LEFT = LIMITS.max_fields - 7
+"""Elements of a list that the field limit leaves: ids and name are 3, the attribute 1, its key, value and list 3."""
 
 NESTED_MAPS_MAX = (LIMITS.max_nesting_depth - 2) // 3
 
@@ -142,24 +152,65 @@ GOOD_ROWS = (
     Row(name="ids in capitals", json=_spans({"traceId": "AB" * 16, "spanId": "CD" * 8})),
     Row(name="duplicate JSON key: the last one counts", json=b'{"resourceSpans":"x","resourceSpans":[]}'),
     Row(name="text that is not UTF-8 in another's span", pb=request(span(attribute("k", text(b"\xff\xfe"))))),
-    Row(name="arrays as deep as allowed", pb=request(span(attribute("k", nested_array(NESTED_ARRAYS_MAX))))),
+    Row(
+        name="arrays as deep as allowed",
+        pb=request(span(attribute("k", nested_array(NESTED_ARRAYS_MAX)))),
+        json=_nested_json(NESTED_ARRAYS_MAX),
+    ),
     Row(name="maps as deep as allowed", pb=request(span(attribute("k", nested_map(NESTED_MAPS_MAX))))),
     Row(
         name="as many attributes as allowed",
         pb=request(span(*(attribute(f"k{n}", text("v")) for n in range(LIMITS.max_attributes)))),
+        json=_attributes(*_many(LIMITS.max_attributes)),
+    ),
+    Row(
+        name="as many events as allowed",
+        pb=request(span(more=wire(11, b"") * LIMITS.max_attributes)),
+        json=_spans({"events": [{}] * LIMITS.max_attributes}),
     ),
     Row(
         name="a value as large as allowed",
-        pb=lambda: request(span(attribute("k", bytes_value(LIMITS.max_value_bytes)))),
+        pb=lambda: request(span(attribute("k", text(bytes(LIMITS.max_value_bytes))))),
+        json=lambda: _value({"stringValue": "x" * LIMITS.max_value_bytes}),
     ),
-    Row(name="as many records as allowed", pb=request(*[b""] * LIMITS.max_records), growth_mib=96),
-    Row(name="a body as large as allowed", pb=lambda: _of_size(LIMITS.max_request_bytes), growth_mib=256),
+    Row(
+        name="bytes as many as allowed in a value",
+        pb=lambda: request(span(attribute("k", wire(7, bytes(LIMITS.max_value_bytes))))),
+    ),
+    Row(
+        name="a list as large as allowed",
+        pb=lambda: request(span(attribute("k", wire(5, text_in_list(LIMITS.max_value_bytes))))),
+    ),
+    Row(
+        name="a log body as large as allowed",
+        pb=lambda: request(log_record(more=wire(5, text(bytes(LIMITS.max_value_bytes))))),
+        json=lambda: _log_body(LIMITS.max_value_bytes),
+        signal="logs",
+    ),
+    Row(
+        name="as many fields as allowed",
+        pb=request(span(attribute("k", wire(5, wire(1, b"") * FIELDS_LEFT)))),
+    ),
+    Row(
+        name="as many records as allowed",
+        pb=request(*[b""] * LIMITS.max_records),
+        json=_spans(*[{}] * LIMITS.max_records),
+        growth_mib=96,
+    ),
+    Row(
+        name="a body as large as allowed",
+        pb=lambda: _of_size(LIMITS.max_request_bytes),
+        json=lambda: b" " * (LIMITS.max_request_bytes - 2) + b"{}",
+        growth_mib=256,
+    ),
 )
 
 
-def bytes_value(size: int) -> bytes:
-    """An AnyValue of so many bytes, itself."""
-    return wire(7, bytes(size - 1 - len(varint(size - 5))))
+def text_in_list(size: int) -> bytes:
+    """An ArrayValue of so many bytes, with one text."""
+    inner = text(bytes(size - 8))  # a tag and a length of 3 bytes each around the text and around its value
+    assert len(wire(1, inner)) == size
+    return wire(1, inner)
 
 
 SHAPE_ROWS = (
@@ -468,6 +519,7 @@ SIZE_ROWS = (
         answer=413,
         said="more than 50000",
         pb=request(*[b""] * (LIMITS.max_records + 1)),
+        json=_spans(*[{}] * (LIMITS.max_records + 1)),
     ),
     Row(
         name="one data point too many",
@@ -483,25 +535,44 @@ SIZE_ROWS = (
         answer=413,
         said="attributes",
         pb=request(span(*(attribute(f"k{n}", text("v")) for n in range(LIMITS.max_attributes + 1)))),
+        json=_attributes(*_many(LIMITS.max_attributes + 1)),
     ),
     Row(
         name="one event too many",
         answer=413,
         said="events",
         pb=request(span(more=wire(11, b"") * (LIMITS.max_attributes + 1))),
+        json=_spans({"events": [{}] * (LIMITS.max_attributes + 1)}),
+    ),
+    Row(
+        name="one field too many",
+        reason=Reason.TOO_MANY_FIELDS,
+        answer=413,
+        said="fields",
+        pb=request(span(attribute("k", wire(5, wire(1, b"") * (FIELDS_LEFT + 1))))),
     ),
     Row(
         name="a value too large by one byte",
         reason=Reason.VALUE_TOO_LARGE,
         answer=413,
-        said="value of",
-        pb=lambda: request(span(attribute("k", bytes_value(LIMITS.max_value_bytes + 1)))),
+        said=f"value of {LIMITS.max_value_bytes + 1} bytes",
+        pb=lambda: request(span(attribute("k", text(bytes(LIMITS.max_value_bytes + 1))))),
+        json=lambda: _value({"stringValue": "x" * (LIMITS.max_value_bytes + 1)}),
     ),
     Row(
-        name="a log body too large",
+        name="a list too large by one byte",
+        reason=Reason.VALUE_TOO_LARGE,
+        answer=413,
+        said=f"value of {LIMITS.max_value_bytes + 1} bytes",
+        pb=lambda: request(span(attribute("k", wire(5, text_in_list(LIMITS.max_value_bytes + 1))))),
+    ),
+    Row(
+        name="a log body too large by one byte",
+        reason=Reason.VALUE_TOO_LARGE,
         answer=413,
         said="value of",
-        pb=lambda: request(log_record(more=wire(5, text(bytes(2 * MIB))))),
+        pb=lambda: request(log_record(more=wire(5, text(bytes(LIMITS.max_value_bytes + 1))))),
+        json=lambda: _log_body(LIMITS.max_value_bytes + 1),
         signal="logs",
     ),
     Row(name="a huge JSON text", answer=413, said="value of", json=lambda: _value({"stringValue": "x" * (2 * MIB)})),

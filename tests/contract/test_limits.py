@@ -315,6 +315,64 @@ def test_a_limit_that_is_set_lower_refuses_what_the_default_takes(
     assert asyncio.run(run(**lower)) == (refusal_of(reason).http_status, {reason: 1})
 
 
+HEADERS = {"host": "localhost", "content-type": "application/x-protobuf", "content-length": "0"}
+HEADER_BYTES = len("/v1/traces") + sum(len(name) + len(value) for name, value in HEADERS.items())
+"""Target, names and values; what stands between them does not count."""
+
+
+@pytest.mark.parametrize(
+    ("limits", "path", "headers", "body"),
+    [
+        ({"max_header_bytes": HEADER_BYTES}, "/v1/traces", ("content-type: application/x-protobuf",), b""),
+        ({"max_json_values": 3}, "/v1/traces", ("content-type: application/json",), b'{"a":[1,2]}'),
+        ({"max_request_bytes": len(TWO_ATTRIBUTES)}, "/v1/traces", (PROTOBUF,), TWO_ATTRIBUTES),
+    ],
+    ids=["headers", "JSON values", "body"],
+)
+def test_the_limit_is_the_largest_that_passes(
+    limits: dict[str, int], path: str, headers: tuple[str, ...], body: bytes, tmp_path: Path
+) -> None:
+    """Limits of one record, of the records of a request and of its body by default: `rows.py`."""
+
+    async def run(off: int) -> int:
+        lower = {f"receiver__{name}": str(limit - off) for name, limit in limits.items()}
+        async with running(tmp_path / "ledger.db", **lower) as up:
+            (answer,) = await asyncio.to_thread(converse, up.addresses.http, [head(path, len(body), *headers), body])
+            return answer.status
+
+    over = 431 if "max_header_bytes" in limits else 413
+    assert [asyncio.run(run(off)) for off in (0, 1)] == [200, over]
+
+
+def test_the_limit_of_metadata_is_the_largest_that_passes() -> None:
+    """gRPC's library adds metadata of its own: a server of the test reads off how much."""
+    seen: list[int] = []
+
+    async def ask(address: str) -> str:
+        async with grpc.aio.insecure_channel(address) as channel:
+            call = channel.unary_unary(EXPORT)(b"", metadata=[("x-filler", "x" * 4_000)], timeout=20)
+            return (await call.code()).name
+
+    class Measuring(grpc.aio.ServerInterceptor):
+        async def intercept_service(self, continuation, details):  # type: ignore[no-untyped-def]
+            seen.append(sum(len(key) + len(value) for key, value in details.invocation_metadata))
+            return await continuation(details)
+
+    async def measure() -> None:
+        server = grpc.aio.server(interceptors=[Measuring()])
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        await ask(f"127.0.0.1:{port}")
+        await server.stop(0)
+
+    async def run(limit: int) -> str:
+        async with receiving(ScriptedConsumer(), GrpcReceiver, limited(Counters(), max_header_bytes=limit)) as address:
+            return await ask(address)
+
+    asyncio.run(measure())
+    assert [asyncio.run(run(limit)) for limit in (seen[0], seen[0] - 1)] == ["OK", "RESOURCE_EXHAUSTED"]
+
+
 def test_waiting_is_ended_within_a_minute_by_the_default_settings() -> None:
     """30 to 60 seconds: long enough for a poor line, short enough that no connection is held for nothing."""
     assert 30 <= LIMITS.request_timeout_seconds <= 60

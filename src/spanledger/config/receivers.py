@@ -81,14 +81,16 @@ class Receiver(Section):
         default=DEFAULT_LIMITS.max_records, description="Spans, log records or data points of one request."
     )
     max_json_values: Positive = Field(
-        default=DEFAULT_LIMITS.max_json_values, description="Objects, arrays and elements of one JSON body."
+        default=DEFAULT_LIMITS.max_json_values,
+        description="Values of one JSON body: each `{`, `[` and `,` outside texts.",
     )
     max_attributes: Positive = Field(
         default=DEFAULT_LIMITS.max_attributes,
         description="Attributes of one record, resource or scope; also its events, and its links.",
     )
     max_value_bytes: Positive = Field(
-        default=DEFAULT_LIMITS.max_value_bytes, description="Largest attribute or log body of one record."
+        default=DEFAULT_LIMITS.max_value_bytes,
+        description="Largest attribute or log body of one record: bytes of its text, or of a list or map in protobuf.",
     )
     max_nesting_depth: int = Field(
         default=DEFAULT_LIMITS.max_nesting_depth,

@@ -140,8 +140,10 @@ class _Walk:
         try:
             while left:
                 parent, start, end, depth = left.pop()
+                value_bytes = 0
                 for child, child_start, child_end in _children(parent, record, start, end):
                     walked += 1
+                    value_bytes += child_end - child_start
                     if walked > min(limits.max_fields, self._fields_left):
                         return Problem(Reason.TOO_MANY_FIELDS, f"has, or adds up to, over {limits.max_fields} fields")
                     if child is None:
@@ -149,11 +151,10 @@ class _Walk:
                     if depth > limits.max_nesting_depth:
                         what = f"is nested more than {limits.max_nesting_depth} messages deep"
                         return Problem(Reason.NESTED_TOO_DEEP, what)
-                    size = child_end - child_start
-                    if child.name == "AnyValue" and size > limits.max_value_bytes and too_large is None:
-                        what = f"has a value of {size} bytes, more than {limits.max_value_bytes}"
-                        too_large = Problem(Reason.VALUE_TOO_LARGE, what)
                     left.append((child, child_start, child_end, depth + 1))
+                if parent.name == "AnyValue" and value_bytes > limits.max_value_bytes and too_large is None:
+                    what = f"has a value of {value_bytes} bytes, more than {limits.max_value_bytes}"
+                    too_large = Problem(Reason.VALUE_TOO_LARGE, what)
         except PermanentError as error:
             return Problem(Reason.UNREADABLE_RECORD, str(error))
         finally:

@@ -88,12 +88,19 @@ LIMITS = ContentLimits(max_records=4, max_attributes=3, max_value_bytes=50, max_
         (span(*[attribute("k", text("v"))] * 3), None),
         (span(*[attribute("k", text("v"))] * 4), Reason.TOO_MANY_ATTRIBUTES),
         (span(more=wire(13, b"") * 4), Reason.TOO_MANY_ATTRIBUTES),
-        (span(attribute("k", text("v" * 48))), None),
-        (span(attribute("k", text("v" * 49))), Reason.VALUE_TOO_LARGE),
+        (span(attribute("k", text("v" * 50))), None),
+        (span(attribute("k", text("v" * 51))), Reason.VALUE_TOO_LARGE),
+        (span(attribute("k", wire(7, b"v" * 50))), None),
+        (span(attribute("k", wire(7, b"v" * 51))), Reason.VALUE_TOO_LARGE),
+        (span(attribute("k", wire(5, wire(1, text("v" * 46))))), None),  # a list: 46 + 4 around the text
+        (span(attribute("k", wire(5, wire(1, text("v" * 47))))), Reason.VALUE_TOO_LARGE),
+        (span(attribute("k", text("v" * 25) * 2)), None),
+        (span(attribute("k", text("v" * 25) + text("v" * 26))), Reason.VALUE_TOO_LARGE),
         (span(attribute("k", nested_array(4))), None),
         (span(attribute("k", nested_array(5))), Reason.NESTED_TOO_DEEP),
-        (span(attribute("k", wire(5, wire(1, b"") * 20))), None),
-        (span(attribute("k", wire(5, wire(1, b"") * 35))), Reason.TOO_MANY_FIELDS),
+        (span(attribute("k", wire(5, wire(1, b"") * 25))), None),
+        (span(*[attribute("k", b"")] * 3, more=b"\x78\x00" * 28), None),  # 3 + 3 * 3 + 28 = 40
+        (span(*[attribute("k", b"")] * 3, more=b"\x78\x00" * 29), Reason.TOO_MANY_FIELDS),
         (span(attribute("k", nested_array(500))), Reason.NESTED_TOO_DEEP),
     ],
 )

@@ -65,3 +65,13 @@ def test_another_compression_is_refused() -> None:
     with pytest.raises(PermanentError, match="'zstd' is not supported") as caught:
         Inflater("zstd", LIMITS)
     assert caught.value.reason is Reason.UNSUPPORTED_ENCODING
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_the_limit_is_the_largest_body_that_passes(encoding: str) -> None:
+    limits = Receiver(max_inflated_bytes=1_000, max_inflation_ratio=100)
+    pack = gzip.compress if encoding == "gzip" else zlib.compress
+    assert inflated(pack(b"x" * 1_000), encoding, limits) == b"x" * 1_000
+    with pytest.raises(PermanentError) as caught:
+        inflated(pack(b"x" * 1_001), encoding, limits)
+    assert caught.value.reason is Reason.INFLATED_TOO_LARGE
