@@ -35,6 +35,8 @@ FLAGS = {
 
 _ENVIRONMENT_REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _MISSPELT_CUTOFF = 0.85
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_TEXT_TAGS = frozenset({_TEXT_TAG, "tag:yaml.org,2002:merge"})
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
 
 
@@ -134,8 +136,29 @@ def _read_file(
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError([f"{file}:1: settings are keys and values, as in `ledger: {{path: ledger.db}}`"])
     origins = {key: f"{file}:{line}" for key, line in _lines(node, "")}
-    tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return _expanded(tree, environ, str(file), problems), origins
+    return _expanded(_constructed(node, f"{file}:", problems), environ, str(file), problems), origins
+
+
+def _constructed(node: yaml.Node, where: str, problems: list[str]) -> Any:  # noqa: ANN401 - YAML
+    problems.extend(f"{where}{problem}" for problem in _mistaken_keys(node, ""))
+    return yaml.SafeLoader("").construct_document(node)
+
+
+def _mistaken_keys(node: yaml.Node, prefix: str) -> Iterator[str]:
+    """Keys that YAML takes for something else than the text that stands there; from here on they are that text."""
+    if isinstance(node, yaml.SequenceNode):
+        for place, inner in enumerate(node.value):
+            yield from _mistaken_keys(inner, f"{prefix}{place}.")
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag not in _TEXT_TAGS:
+            read = yaml.SafeLoader("").construct_document(key)
+            key.tag = _TEXT_TAG
+            if str(read) != key.value:
+                line, name = key.start_mark.line + 1, f"{prefix}{key.value}"
+                yield f'{line}: {name}: YAML takes {key.value} for {read}; write it in quotes: "{key.value}"'
+        yield from _mistaken_keys(value, f"{prefix}{getattr(key, 'value', '')}.")
 
 
 def _lines(node: yaml.Node, prefix: str) -> Iterator[tuple[str, int]]:
@@ -180,7 +203,7 @@ def _own_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str,
             problems.append(f"{name}: no such setting" + (f"; did you mean {nearest[0]}?" if nearest else ""))
             continue
         kind = keys[key][0]
-        given[key] = (_parsed(value) if kind in ("mapping", "list") else value, name)
+        given[key] = (_parsed(value, f"{name}:", problems) if kind in ("mapping", "list") else value, name)
     return given
 
 
@@ -189,9 +212,10 @@ def variable_of(key: str) -> str:
     return ENVIRONMENT_PREFIX + key.upper().replace(".", "__")
 
 
-def _parsed(value: str) -> Any:  # noqa: ANN401 - YAML
+def _parsed(value: str, where: str, problems: list[str]) -> Any:  # noqa: ANN401 - YAML
     try:
-        return yaml.safe_load(value)
+        node = yaml.compose(value, Loader=yaml.SafeLoader)
+        return None if node is None else _constructed(node, where, problems)
     except yaml.YAMLError:
         return value
 

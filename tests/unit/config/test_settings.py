@@ -104,6 +104,25 @@ def test_a_file_that_is_no_settings_is_told(text: str, said: str, tmp_path: Path
     assert said in problems_of(written(tmp_path, text), {})[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("no", "False"), ("on", "True"), ("Yes", "True"), ("010", "8"), ("1_000", "1000"), ("1.50", "1.5")],
+)
+def test_a_name_that_yaml_takes_for_something_else_must_be_quoted(name: str, read: str, tmp_path: Path) -> None:
+    problem = problems_of(written(tmp_path, f"destinations:\n  {name}: {{endpoint: 'a:1'}}\n"), {})[0]
+    said = f'{name}: YAML takes {name} for {read}; write it in quotes: "{name}"'
+    assert problem == f"{tmp_path / 'spanledger.yaml'}:2: destinations.{said}"
+    variable = problems_of(None, {"SPANLEDGER_DESTINATIONS": f"{{{name}: {{endpoint: 'a:1'}}}}"})
+    assert (
+        variable[0] == f'SPANLEDGER_DESTINATIONS:1: {name}: YAML takes {name} for {read}; write it in quotes: "{name}"'
+    )
+
+
+def test_a_name_in_quotes_is_that_name_and_so_is_a_plain_number(tmp_path: Path) -> None:
+    file = written(tmp_path, "destinations:\n  'no': {endpoint: 'a:1'}\n  12: {endpoint: 'a:2'}\n")
+    assert list(load_settings(file, {}, {}).destinations) == ["no", "12"]
+
+
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     assert load_settings(written(tmp_path, "# nothing\n"), {}, {}) == Settings()
 
