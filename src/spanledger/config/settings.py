@@ -136,7 +136,11 @@ def _read_file(
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError([f"{file}:1: settings are keys and values, as in `ledger: {{path: ledger.db}}`"])
     origins = {key: f"{file}:{line}" for key, line in _lines(node, "")}
-    return _expanded(_constructed(node, f"{file}:", problems), environ, str(file), problems), origins
+    try:
+        tree = _constructed(node, f"{file}:", problems)
+    except yaml.YAMLError as error:
+        raise ConfigError([_not_yaml(file, error)]) from None
+    return _expanded(tree, environ, str(file), problems), origins
 
 
 def _constructed(node: yaml.Node, where: str, problems: list[str]) -> Any:  # noqa: ANN401 - YAML

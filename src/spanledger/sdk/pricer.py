@@ -58,7 +58,8 @@ class Pricer:
         self._meter = Meter(settings.metrics.resource_labels, settings.prices.known_defaults.attributes)
         # Nothing waits here: there is no join, and no client's sums to hold calls against.
         self._policy = Policy(0, 0, round(settings.settle.clock_skew_max_seconds * NANO_PER_SECOND))
-        self._totals = Totals(settings.sdk.max_calls, settings.metrics.max_series)
+        metrics = settings.metrics
+        self._totals = Totals(settings.sdk.max_calls, metrics.max_series, metrics.max_label_bytes)
         # The global provider may not be set yet; the proxy that stands for it hands our counters on.
         self._totals.attach(meter_provider or get_meter_provider())
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
+from spanledger.core.labels import cut_key
 from spanledger.core.money import usd_double
 from spanledger.core.posting import Charge
 from spanledger.core.semconv import ACTIVITY, METRICS, OVERFLOW_LABEL, TOTALS, Metric, MetricSpec, Quantity
@@ -27,12 +28,13 @@ _SHOWN = tuple(metric for metric in TOTALS if metric not in ACTIVITY.values() an
 class Totals:
     """Counts each call once. For any thread; a forked child starts from nothing, for its parent has counted the rest.
 
-    `max_series` bounds the series of each metric as the service's setting does: what has no room goes to an overflow
-    series, so that totals stay exact.
+    `max_series` bounds the series of each metric, and `max_label_bytes` their labels, as the service's settings do:
+    what has no room goes to an overflow series, so that totals stay exact.
     """
 
-    def __init__(self, max_calls: int, max_series: int) -> None:
+    def __init__(self, max_calls: int, max_series: int, max_label_bytes: int) -> None:
         self._max_calls = max_calls
+        self._max_label_bytes = max_label_bytes
         self._max_series = max_series
         self._start_anew()
         os.register_at_fork(after_in_child=self._start_anew)
@@ -76,6 +78,7 @@ class Totals:
 
     def _add(self, key: SeriesKey, amount: int) -> None:
         series = self._series[key.metric]
+        key = cut_key(key, self._max_label_bytes)
         if key not in series and len(series) >= self._max_series:
             key = overflow_key(key.metric)
         series[key] = series.get(key, 0) + amount

@@ -98,7 +98,12 @@ def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("- a\n", ":1: settings are keys and values"), ("a: [\n", "is not YAML"), ("a: b: c\n", "is not")],
+    [
+        ("- a\n", ":1: settings are keys and values"),
+        ("a: [\n", "is not YAML"),
+        ("a: b: c\n", "is not"),
+        ("ledger: !path a.db\n", ":1: is not YAML: could not determine a constructor for the tag '!path'"),
+    ],
 )
 def test_a_file_that_is_no_settings_is_told(text: str, said: str, tmp_path: Path) -> None:
     assert said in problems_of(written(tmp_path, text), {})[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,14 @@ def test_nobody_else_gets_in_and_no_word_of_the_token_is_told(tokens: Tokens, au
         tokens.tenant_of(authorization)
     assert caught.value.reason is Reason.UNAUTHENTICATED
     assert TOKEN not in str(caught.value)
+
+
+def test_what_a_token_is_looked_up_by_is_known_to_this_process_alone(tokens: Tokens, tmp_path: Path) -> None:
+    """So that how long a look-up takes tells nothing: nobody can choose tokens by the beginning of what is compared."""
+    digest = hashlib.sha256(TOKEN.encode()).digest()
+    (name,), (again,) = tokens._tenants, Tokens(tmp_path / "tokens.yaml")._tenants
+    assert len({name, again, digest, TOKEN.encode()}) == 4
+    assert tokens._tenants[name][0] == name
 
 
 def test_a_token_that_comes_while_a_file_is_gone_still_holds(

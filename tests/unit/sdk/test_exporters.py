@@ -218,6 +218,20 @@ def test_series_beyond_the_budget_keep_the_total():
     assert plugged.total(Metric.USER_COST) == 3 * parse_usd(COST_USD)
 
 
+def test_long_labels_are_cut_and_stay_apart():
+    """64 bytes: 45 of the value, 3 of the ellipsis, 16 digits."""
+    plugged = Plugged(metrics__max_label_bytes="64")
+
+    plugged.send(
+        *(gen_ai_span(CALL | {"user.id": "u" * 100 + n, "gen_ai.response.id": f"m{n}"}, Call(int(n))) for n in "12")
+    )
+
+    users = [labels["user"] for labels, _ in plugged.points()["spanledger.user.cost"]]
+    assert len(set(users)) == 2
+    assert [len(user.encode()) for user in users] == [64, 64]
+    assert plugged.total(Metric.USER_COST) == 2 * parse_usd(COST_USD)
+
+
 def test_what_is_remembered_is_bounded():
     plugged = Plugged(sdk__max_calls="2")
 
