@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from spanledger.cli.options import ConfigOption, ExitCode, JsonOption, LedgerOption, exits_on_bad_input
-from spanledger.cli.tables import titled_table
+from spanledger.cli.tables import table_console, titled_table
 from spanledger.config.sections import Settings
 from spanledger.config.settings import load_settings
 from spanledger.service.doctor import examine
@@ -50,5 +50,5 @@ def _print(findings: Sequence[Finding]) -> None:
         table.add_column(name, overflow="fold")
     for finding in findings:
         mark = f"[{_COLOURS[finding.level]}]{finding.level.value}[/]"
-        table.add_row(mark, finding.subject, finding.what, finding.advice)
-    Console(highlight=False).print(table)
+        table.add_row(mark, *map(Text, (finding.subject, finding.what, finding.advice)))
+    table_console().print(table)

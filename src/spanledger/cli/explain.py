@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from spanledger.cli.instants import ShownZoneOption, zone_named
 from spanledger.cli.ledgers import ask, tell
 from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
-from spanledger.cli.tables import shown_range, shown_user, shown_words, table_console, titled_table
+from spanledger.cli.tables import cell, shown_range, shown_user, shown_words, table_console, titled_table
 from spanledger.config.settings import load_settings
 from spanledger.core.money import format_usd, rate_usd_per_mtok
 from spanledger.core.posting import Charge, Posting
@@ -21,6 +22,7 @@ from spanledger.core.settling import Sighting
 from spanledger.core.times import shown_time
 from spanledger.core.usage import TOKEN_CLASSES, Evidence, TokenClass
 from spanledger.core.verdict import VERDICT_TEXT
+from spanledger.core.wording import shown
 from spanledger.service.assembly import load_prices, policy_of
 from spanledger.service.explanation import Explanation
 from spanledger.service.explanation import explain as explain_call
@@ -67,7 +69,7 @@ def explain(
 
 def _print(found: Explanation, zone: tzinfo) -> None:
     console = table_console()
-    console.print(f"[bold]Call {found.name}[/bold]")
+    console.print(Text(f"Call {shown(found.name)}", "bold"))
     if found.sightings:
         console.print(_signal_table(found.sightings, zone))
     if found.interval is not None:
@@ -80,11 +82,11 @@ def _print(found: Explanation, zone: tzinfo) -> None:
         console.print("Not charged yet: a span waits for its log event.")
         return
     if charge.price.rates is None:
-        console.print(f"Unpriced: {charge.price.unpriced_reason}: {charge.price.unpriced_detail}")
+        console.print(Text(f"Unpriced: {charge.price.unpriced_reason}: {shown(charge.price.unpriced_detail)}"))
     else:
         console.print(_sum_table(charge))
     for line in (*_charged(found, charge), *_client(found)):
-        console.print(line)
+        console.print(Text(line))
     if len(found.postings) > 1:
         console.print(_posting_table(found.postings, zone))
 
@@ -98,7 +100,7 @@ def _signal_table(sightings: Sequence[Sighting], zone: tzinfo) -> Table:
     for name, fact in _FACTS.items():
         values = [fact(sighting, zone) for sighting in sightings]
         if any(values):
-            table.add_row(name, *values)
+            table.add_row(name, *map(cell, values))
     for place, token_class in enumerate(TOKEN_CLASSES):
         counts = [sighting.record.tokens[place] for sighting in sightings]
         if any(counts):
@@ -128,7 +130,7 @@ def _sum_table(charge: Charge) -> Table:
 
 def _charged(found: Explanation, charge: Charge) -> list[str]:
     account, price, costs = charge.account, charge.price, found.costs
-    labels = [f"{label} {value}" for label, value in account.labels if value != UNALLOCATED]
+    labels = [f"{label} {shown(value)}" for label, value in account.labels if value != UNALLOCATED]
     whom = ", ".join([shown_user(account.user), *labels])
     status = shown_words(charge.status).capitalize()
     lines = [f"{status}, from {_EVIDENCE_WORDS[charge.evidence]}, {account.basis} to {whom}"]
@@ -137,7 +139,7 @@ def _charged(found: Explanation, charge: Charge) -> list[str]:
     if costs.is_open and price.rates is not None:
         lines.append(shown_range(costs).capitalize())
     if charge.source.session_id:
-        lines.append(f"Session {charge.source.session_id}")
+        lines.append(f"Session {shown(charge.source.session_id)}")
     if price.price_row:
         lines.append(f"Price row {price.price_row} of {price.price_book}")
     lines.extend(f"Not told by telemetry, but configured: {text}" for text in price.assumed)

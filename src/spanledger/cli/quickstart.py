@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from spanledger.cli.options import (
     ConfigOption,
@@ -164,7 +165,7 @@ def _print_findings(found: list[Finding], settings: Settings, *, arrived: bool) 
     for column in ("", "about", "seen", "what to do"):
         table.add_column(column, overflow="fold")
     for one in found:
-        table.add_row(_MARKS[one.level], one.subject, one.what, one.advice)
+        table.add_row(_MARKS[one.level], *map(Text, (one.subject, one.what, one.advice)))
     Console().print(table)
 
 

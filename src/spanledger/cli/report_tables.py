@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from spanledger.cli.tables import shown_costs, shown_user, table_console, titled_table
+from spanledger.cli.tables import cell, shown_costs, shown_user, table_console, titled_table
 from spanledger.core.distribution import MONTH_DAYS, Reference, Spread
 from spanledger.core.money import format_usd, rounded_usd
 from spanledger.core.times import shown_time
@@ -61,7 +61,7 @@ def _lines_table(report: UsageReport) -> Table:
         unpriced = (f"{figures.unpriced_requests:,}", f"{figures.unpriced_tokens:,}") if has_unpriced else ()
         of_it = (format_usd(getattr(figures, name)) for name in parts)
         cells = (format_usd(figures.cost_picousd), f"{figures.requests:,}", *of_it, *unpriced)
-        table.add_row(*(Text(text) for text in (*key, basis.value, *cells)))
+        table.add_row(*map(cell, (*key, basis.value, *cells)))
 
     for line in report.lines:
         key = zip(report.by, line.key, strict=True)

@@ -14,13 +14,14 @@ from rich.table import Table
 
 from spanledger.cli.instants import TimezoneOption, read_when, zone_named
 from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
-from spanledger.cli.tables import table_console, titled_table
+from spanledger.cli.tables import cell, table_console, titled_table
 from spanledger.config.settings import load_settings
 from spanledger.core.errors import ConfigError
 from spanledger.core.money import format_usd
 from spanledger.core.pricing import Span
 from spanledger.core.times import shown_time
 from spanledger.core.usage import Basis
+from spanledger.core.wording import shown
 from spanledger.service.assembly import load_prices, policy_of
 from spanledger.service.repricing import Repricer, open_to_reprice
 from spanledger.service.restatement import Difference, Line, Restatement
@@ -102,7 +103,7 @@ def _print(repriced: Restatement, period: Span, price_book: str, *, dry_run: boo
     before = f"; their price book was {', '.join(sorted(repriced.books))}" if repriced.books else ""
     typer.echo(f"{changed} of {repriced.charges} charges {done} by {repriced.postings} postings{before}")
     for why, left in sorted(repriced.unpriced.items()):
-        typer.echo(f"still unpriced: {left.tokens:,} tokens of {_requests(left.requests)}: {why}")
+        typer.echo(f"still unpriced: {left.tokens:,} tokens of {_requests(left.requests)}: {shown(why)}")
 
 
 def _table(basis: Basis, lines: Sequence[tuple[Line, Difference]], total: Difference) -> Table:
@@ -112,7 +113,7 @@ def _table(basis: Basis, lines: Sequence[tuple[Line, Difference]], total: Differ
     for name in ("charges", "first\nprices", "before", "after", "difference"):
         table.add_column(name, justify="right")
     for line, change in lines:
-        table.add_row(line.cost_center, line.model, *_figures(change))
+        table.add_row(cell(line.cost_center), cell(line.model), *_figures(change))
     table.add_row("total", "", *_figures(total), style="bold")
     return table
 

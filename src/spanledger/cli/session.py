@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from spanledger.cli.instants import ShownZoneOption, zone_named
 from spanledger.cli.ledgers import ask, tell
 from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
 from spanledger.cli.tables import (
     add_cost_columns,
+    cell,
     cost_cells,
     shown_costs,
     shown_range,
@@ -27,6 +29,7 @@ from spanledger.core.money import format_usd
 from spanledger.core.semconv import UNALLOCATED, Metric
 from spanledger.core.times import NANO_PER_SECOND, shown_time
 from spanledger.core.usage import Basis, Signal
+from spanledger.core.wording import shown
 from spanledger.service.assembly import load_prices, policy_of
 from spanledger.service.session_report import GROUPINGS, Part, SessionReport, report_session
 
@@ -57,12 +60,12 @@ def session(
 
 def _print(found: SessionReport, zone: tzinfo) -> None:
     console = table_console()
-    console.print(f"[bold]Session {found.session_id}[/bold]")
+    console.print(Text(f"Session {shown(found.session_id)}", "bold"))
     facts = Table(box=None, show_header=False)
     facts.add_column(no_wrap=True)
     facts.add_column(overflow="fold")
     for name, fact in _facts(found, zone):
-        facts.add_row(name, fact)
+        facts.add_row(name, Text(fact))
     console.print(facts)
     if not found.calls:
         console.print(_ONLY_STARTED)
@@ -80,7 +83,7 @@ def _facts(found: SessionReport, zone: tzinfo) -> Iterable[tuple[str, str]]:
         labels = {pair for charge in found.charges for pair in charge.account.labels if pair[1] != UNALLOCATED}
         yield (
             "charged to",
-            ", ".join(f"{label} {value}" for label, value in sorted(labels)) or "nobody: no label is said",
+            ", ".join(f"{label} {shown(value)}" for label, value in sorted(labels)) or "nobody: no label is said",
         )
         yield "cost", _cost(found)
         if found.costs.is_open:
@@ -124,13 +127,16 @@ def _did(found: SessionReport) -> Iterable[tuple[str, str]]:
         if metric in activity:
             yield name, f"{sum(activity[metric].values()):,}"
     if Metric.EDIT_DECISIONS in activity:
-        yield "edits", ", ".join(f"{what} {count}" for what, count in sorted(activity[Metric.EDIT_DECISIONS].items()))
+        yield (
+            "edits",
+            ", ".join(f"{shown(what)} {count}" for what, count in sorted(activity[Metric.EDIT_DECISIONS].items())),
+        )
     if Metric.ACTIVE_TIME in activity:
         spent = sorted(activity[Metric.ACTIVE_TIME].items())
-        yield "active", ", ".join(f"{who} {_seconds(amount)}" for who, amount in spent)
+        yield "active", ", ".join(f"{shown(who)} {_seconds(amount)}" for who, amount in spent)
     if Metric.SESSIONS in activity:
         started = sorted(activity[Metric.SESSIONS].items())
-        yield "started", ", ".join(f"{count} {how}" for how, count in started)
+        yield "started", ", ".join(f"{count} {shown(how)}" for how, count in started)
 
 
 def _model_table(parts: Mapping[str, Part]) -> Table:
@@ -144,7 +150,7 @@ def _model_table(parts: Mapping[str, Part]) -> Table:
     for key, part in parts.items():
         counts = (part.tokens.input, part.tokens.output, part.tokens.cache_read, part.tokens.cache_write)
         costs = cost_cells(bases, part.by_basis)
-        table.add_row(key, *costs, f"{part.requests:,}", str(part.unpriced), *(f"{count:,}" for count in counts))
+        table.add_row(cell(key), *costs, f"{part.requests:,}", str(part.unpriced), *(f"{count:,}" for count in counts))
     return table
 
 
@@ -159,7 +165,7 @@ def _part_table(title: str, parts: Mapping[str, Part]) -> Table:
         costs = cost_cells(bases, part.by_basis)
         seconds = f"{part.api_milliseconds / 1000:.1f}"
         row = (*costs, f"{part.requests:,}", str(part.unpriced), seconds, f"{part.tokens.total:,}")
-        table.add_row(key, *row)
+        table.add_row(cell(key), *row)
     return table
 
 

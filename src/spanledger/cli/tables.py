@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from spanledger.core.cost_range import CostRange
 from spanledger.core.money import format_usd
 from spanledger.core.usage import Basis
 from spanledger.core.views import Group
+from spanledger.core.wording import shown
 
 _NAME_WIDTH_MAX = 40
 _PIPE_WIDTH = 200
@@ -27,7 +29,7 @@ def print_group(console: Console, title: str, column: str, groups: Mapping[str, 
     for name in ("requests", "tokens"):
         table.add_column(name, justify="right", no_wrap=True)
     for key, group in groups.items():
-        table.add_row(key, *cost_cells(bases, group.by_basis), f"{group.requests:,}", f"{sum(group.tokens):,}")
+        table.add_row(cell(key), *cost_cells(bases, group.by_basis), f"{group.requests:,}", f"{sum(group.tokens):,}")
     console.print(table)
 
 
@@ -76,4 +78,9 @@ def shown_words(name: str) -> str:
 
 def shown_user(user: str) -> str:
     """A user as people read it: the random id of a home directory is cut short, an address is not."""
-    return f"{user[:_ID_WIDTH]}…" if len(user) == _RANDOM_ID_LENGTH and "@" not in user else user
+    return shown(f"{user[:_ID_WIDTH]}…" if len(user) == _RANDOM_ID_LENGTH and "@" not in user else user)
+
+
+def cell(text: str) -> Text:
+    """What a sender wrote, as a cell of a table: no markup in it, no control characters, and no more than is read."""
+    return Text(shown(text))

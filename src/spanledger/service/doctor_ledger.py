@@ -13,6 +13,8 @@ from spanledger.core.errors import ConfigError
 from spanledger.core.semconv import UNALLOCATED
 from spanledger.core.times import NANO_PER_DAY, NANO_PER_SECOND
 from spanledger.core.usage import Temporality
+from spanledger.core.wording import shown
+from spanledger.exporter.said import MAX_SAID_CHARACTERS
 from spanledger.ledger.damage import damage_mark
 from spanledger.ledger.dimensions import pairs_from_text
 from spanledger.ledger.failures import ExportFailure
@@ -29,6 +31,7 @@ _OTHER_USER = "choose another ledger.path, or give this one to the service's use
 _FREE_BYTES_MIN = 2**30
 _SKEW_MAX_SECONDS = 60
 _UNALLOCATED_SHARE_MAX = 0.05
+_ALIKE_MAX = 20
 _OUTBOX_AGE_MAX_SECONDS = 600
 _OUTBOX_SHARE_MAX = 0.5
 
@@ -122,7 +125,7 @@ def _outbox(settings: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[
         advice = "mend what it complains of; refused payloads are kept until forward.outbox_max_age_seconds is over"
         if _is_of_deltas(refused.reason):
             advice = "it takes no delta sums: put a Collector's delta_to_cumulative before it, or send cumulative"
-        what = f"refused {refused.payloads} payloads for good: {refused.reason}"
+        what = f"refused {refused.payloads} payloads for good: {shown(refused.reason, MAX_SAID_CHARACTERS)}"
         yield Finding(f"outbox of {refused.destination}", Level.PROBLEM, what, advice)
 
 
@@ -158,12 +161,14 @@ def _clients(_: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Findin
     if not seen:
         advice = "see `spanledger quickstart` for what a client needs, and look for a wrong endpoint or a firewall"
         yield Finding("clients", Level.NOTE, "nothing came in the last hour", advice)
-    for one in seen:
+    for one in seen[:_ALIKE_MAX]:
         yield from _client(one)
+    if more := len(seen[_ALIKE_MAX:]):
+        yield Finding("clients", Level.NOTE, f"{more} more versions", "have all clients updated to one")
 
 
 def _client(one: ClientsSeen) -> Iterator[Finding]:
-    subject = f"clients {one.version or 'of unknown version'}"
+    subject = f"clients {shown(one.version) or 'of unknown version'}"
     yield Finding(subject, Level.OK, f"{one.sessions} sessions in the last hour")
     missing = (
         (one.with_logs, "log events", _NO_LOGS, Level.PROBLEM),
@@ -189,10 +194,13 @@ def _clock(_: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]
 
 def _quality(_: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]:
     inspection, since = Inspection(ledger.database), now_unix_nano - NANO_PER_DAY
-    for unpriced in inspection.unpriced(since):
-        advice = "name its model or rates in the contract (prices.contract), then run `spanledger reprice`"
-        what = f"{unpriced.calls} calls of {unpriced.model} in the last day: {unpriced.reason}"
+    all_unpriced = inspection.unpriced(since)
+    advice = "name its model or rates in the contract (prices.contract), then run `spanledger reprice`"
+    for unpriced in all_unpriced[:_ALIKE_MAX]:
+        what = f"{unpriced.calls} calls of {shown(unpriced.model)} in the last day: {shown(unpriced.reason)}"
         yield Finding("unpriced", Level.PROBLEM, what, advice)
+    if more := len(all_unpriced[_ALIKE_MAX:]):
+        yield Finding("unpriced", Level.PROBLEM, f"calls of {more} more models", advice)
     by_labels = [(dict(pairs_from_text(labels)), cost) for labels, cost in inspection.cost_by_labels(since)]
     total = sum(cost for _, cost in by_labels)
     for label in sorted({name for labels, _ in by_labels for name in labels}):

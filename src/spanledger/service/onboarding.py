@@ -7,8 +7,11 @@ from urllib.parse import quote
 
 from spanledger.core.client_prices import CountingErratum
 from spanledger.core.usage import Signal
+from spanledger.core.wording import shown
 from spanledger.ledger.heard import Heard
 from spanledger.service.findings import Finding, Level
+
+_SHOWN_MAX = 20
 
 MANAGED_SETTINGS_PATHS = {
     "Linux, WSL": "/etc/claude-code/managed-settings.json",
@@ -74,12 +77,17 @@ def _signal(signal: Signal, heard: Sequence[Heard]) -> Finding:
 
 def _versions(heard: Sequence[Heard], counting: Sequence[CountingErratum]) -> Finding:
     versions = sorted({one.source.client_version or "unknown" for one in heard})
+    told = _several(versions)
     wrong = {erratum.citation for erratum in counting for version in versions if erratum.versions.holds(version)}
     if wrong:
-        return Finding(
-            "client version", Level.NOTE, ", ".join(versions), f"update the older: {'; '.join(sorted(wrong))}"
-        )
-    return Finding("client version", Level.OK, ", ".join(versions))
+        return Finding("client version", Level.NOTE, told, f"update the older: {'; '.join(sorted(wrong))}")
+    return Finding("client version", Level.OK, told)
+
+
+def _several(texts: Sequence[str]) -> str:
+    """Some of what senders wrote: as much as somebody reads."""
+    more = f" and {len(texts) - _SHOWN_MAX} more" if len(texts) > _SHOWN_MAX else ""
+    return ", ".join(map(shown, texts[:_SHOWN_MAX])) + more
 
 
 def _sessions(heard: Sequence[Heard]) -> Finding:
@@ -112,7 +120,7 @@ def _label(attribute: str, label: str, heard: Sequence[Heard]) -> Finding:
     values = sorted({source.label(label) for source in sources} - {""})
     lacking = sum(not source.label(label) for source in sources)
     if not lacking:
-        return Finding(attribute, Level.OK, ", ".join(values))
-    seen = f"{', '.join(values) or 'none'}; {lacking} of {len(sources)} sender(s) without"
+        return Finding(attribute, Level.OK, _several(values))
+    seen = f"{_several(values) or 'none'}; {lacking} of {len(sources)} sender(s) without"
     advice = f"OTEL_RESOURCE_ATTRIBUTES={attribute}=..., in managed settings; without it cost is `unallocated`"
     return Finding(attribute, Level.NOTE, seen, advice)

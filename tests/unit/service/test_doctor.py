@@ -21,8 +21,11 @@ from spanledger.ledger.ledger import Ledger
 from spanledger.service.doctor import examine
 from spanledger.service.findings import Finding, Level
 from spanledger.service.sink import OtlpSink
+from support.booking import open_books
 from support.replaying import feed, open_parts, read_folder, replay_folders
 from support.serving import running
+from support.telling import NOW as CALLED
+from support.telling import Client, Usage
 from support.truth import CAPTURES
 
 SOUND = CAPTURES / "s03_subagent"
@@ -330,6 +333,20 @@ def test_what_clients_do_not_send(folder: str, subject: str, level: Level, said:
     now = max(body.received_unix_nano or 0 for body in read_folder(path)) + 60 * NANO_PER_SECOND
     found = findings(tmp_path / "ledger.db", now)
     assert any(one.subject == subject and one.level is level and said in one.what for one in found), found
+
+
+def test_of_many_models_and_versions_some_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    """Senders write both."""
+    with open_books(tmp_path / "ledger.db") as books:
+        for number in range(23):
+            client = Client(f"session-{number}", f"1.0.{number:02}")
+            books.take(client.log(f"req_{number}", f"acme-{number:02}", Usage(1)))
+    found = findings(tmp_path / "ledger.db", CALLED)
+    unpriced = [one.what for one in found if one.subject == "unpriced"]
+    assert len(unpriced) == 20 + 1
+    assert unpriced[-1] == "calls of 3 more models"
+    assert len({one.subject for one in found if one.subject.startswith("clients ")}) == 20
+    assert of(found, "clients").what == "3 more versions"
 
 
 def test_cost_that_nobody_owns(tmp_path: Path) -> None:
