@@ -378,6 +378,8 @@ def test_a_destination_that_wants_a_client_certificate_is_told_in_words(certific
 def test_a_destination_that_is_not_there_is_told_in_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    over_grpc = outcome_at(GrpcClient, Destination(url))
+    assert over_grpc == Deferred("UNAVAILABLE: cannot be connected to: Connection refused")
     outcome = outcome_at(HttpClient, Destination(url))
     assert outcome == Deferred(f"{url}/v1/logs: cannot be connected to: Connection refused")
     unknown = requests.ConnectionError(socket.gaierror(-2, "Name or service not known"))

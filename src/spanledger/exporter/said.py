@@ -32,6 +32,7 @@ _NOT_TRUSTED = "its certificate is not trusted: {why}; see tls.ca_file"
 _OVER_GRPC = (
     (re.compile(r"WRONG_VERSION_NUMBER"), _NO_TLS),
     (re.compile(r"CERTIFICATE_VERIFY_FAILED: (?P<why>.*?)(?:: OK)?$"), _NOT_TRUSTED),
+    (re.compile(r"Failed to connect to remote host: (?P<why>.*)$"), "cannot be connected to: {why}"),
     (re.compile(r"missing selected ALPN|Failed parsing HTTP/2|http1\.x server"), _NO_GRPC),
 )
 _NO_TLS_REASONS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from spanledger.config.destinations import Exporter, MoreExporter, Protocol
 from spanledger.config.sections import Settings
+from spanledger.config.settings import require_no_loop
 from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal, Temporality
 from spanledger.exporter.client import Accepted
@@ -27,6 +28,12 @@ async def examine_destinations(settings: Settings) -> AsyncIterator[Finding]:
     if not clients:
         advice = "set exporter.endpoint to your Collector or backend, if cost shall be seen there"
         yield Finding("exporter.endpoint", Level.NOTE, "no destination: only the ledger is kept", advice)
+    try:
+        require_no_loop(settings)
+    except ConfigError as error:
+        for problem in error.problems:
+            key, _, what = problem.partition(": ")
+            yield Finding(key, Level.PROBLEM, what, "the service does not start so: telemetry would run in a circle")
     for name, exporter in settings.exporters.items():
         for finding in _without_endpoint(name, exporter):
             yield finding

@@ -231,6 +231,18 @@ def test_destinations_that_are_away_or_misconfigured(sound: Path, tmp_path: Path
     assert "none.pem" in one.what
 
 
+def test_a_destination_that_is_the_service_itself(tmp_path: Path) -> None:
+    """It takes what it is sent, so that trying it shows nothing."""
+
+    async def run() -> list[Finding]:
+        async with running(tmp_path / "ledger.db") as up:
+            more = {"receiver.grpc.endpoint": up.addresses.grpc, "exporter.endpoint": f"http://{up.addresses.grpc}"}
+            return await asyncio.to_thread(findings, tmp_path / "ledger.db", **more)
+
+    one = of(asyncio.run(run()), "exporter.endpoint")
+    assert (one.level, "is this service's own receiver" in one.what) == (Level.PROBLEM, True)
+
+
 def test_signals_without_an_endpoint_are_told_and_the_others_are_tried(sound: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
