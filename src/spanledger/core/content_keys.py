@@ -35,7 +35,7 @@ _GEN_AI = (
     *("gen_ai.memory.query.text", "gen_ai.memory.records*", "gen_ai.evaluation.explanation", "gen_ai.thinking*"),
     *("gen_ai.reasoning*", "gen_ai.request.messages*", "gen_ai.response.text*", "mcp.request.argument*"),
     *("mcp.response.value", "db.query.text", "db.query.parameter.*", "db.statement", "http.request.body*"),
-    "http.response.body*",
+    *("http.response.body*", "gen_ai.request.stop_sequences"),
 )
 _OPEN_INFERENCE = (
     *("input.value", "output.value", "input.images*", "output.images*", "input.audio*", "output.audio*"),
@@ -45,7 +45,7 @@ _OPEN_INFERENCE = (
     *("message_content.*", "prompt.text", "completion.text", "tool_call.function.arguments", "tool.parameters"),
     *("tool.description", "tool.json_schema", "document.content", "document.metadata", "retrieval.documents*"),
     *("reranker.query", "reranker.input_documents*", "reranker.output_documents*", "embedding.text"),
-    *("embedding.vector", "embedding.embeddings*", "image.url", "audio.url", "audio.transcript"),
+    *("embedding.vector", "embedding.embeddings*", "image.url", "video.url", "audio.url", "audio.transcript"),
     *("*annotation.explanation", "*evaluation.explanation"),
 )
 _OPEN_LLMETRY = (

@@ -58,3 +58,21 @@ def test_dropping_everything_else_changes_no_total(tmp_path: Path) -> None:
     assert figures.report.cost_picousd == reference.report.cost_picousd
     assert figures.client_cost_picousd == reference.client_cost_picousd
     assert figures.metrics == reference.metrics
+
+
+@pytest.mark.parametrize(
+    ("key", "concerned"),
+    [
+        ("gen_ai.prompt", True),
+        ("gen_ai.prompt.0.content", True),
+        ("llm.input_messages.3.message.content", True),
+        ("session.annotation.explanation", True),
+        ("Prompt", False),
+        ("my.prompt", False),
+        ("prompt_length", False),
+        ("gen_ai.usage.completion_tokens", False),
+        ("message.uuid", False),
+    ],
+)
+def test_patterns_are_as_in_file_names(key: str, concerned: bool) -> None:
+    assert RedactionRule(CONTENT_KEYS, Action.DROP).concerns(key) is concerned
