@@ -352,6 +352,7 @@ WRONG = "its certificate is not trusted: unable to get local issuer certificate;
     ("client", "scheme", "authority", "said"),
     [
         (HttpClient, "http", "ca.pem", "https://"),
+        (GrpcClient, "http", "ca.pem", " there"),  # closed, or no gRPC: as much as came before the end is read
         (HttpClient, "https", "other.pem", WRONG),
         (GrpcClient, "https", "other.pem", WRONG),
         (GrpcClient, "https", "ca.pem", "it does not speak gRPC there: use its gRPC port, or protocol http/protobuf"),

@@ -27,12 +27,14 @@ _TAG = re.compile(r"<[^<>]*>")
 _JSON_MESSAGES = ("message", "error", "errorMessage", "detail", "title")
 
 _NO_TLS = "it does not speak TLS there: use http://, or the port that does"
+_CLOSED = "it closed the connection without an answer; does it want https:// there?"
 _NO_GRPC = "it does not speak gRPC there: use its gRPC port, or protocol http/protobuf"
 _NOT_TRUSTED = "its certificate is not trusted: {why}; see tls.ca_file"
 _OVER_GRPC = (
     (re.compile(r"WRONG_VERSION_NUMBER"), _NO_TLS),
     (re.compile(r"CERTIFICATE_VERIFY_FAILED: (?P<why>.*?)(?:: OK)?$"), _NOT_TRUSTED),
     (re.compile(r"Failed to connect to remote host: (?P<why>.*)$"), "cannot be connected to: {why}"),
+    (re.compile(r"^failed to connect .*(?:Socket closed|Connection reset by peer|end of TCP stream)"), _CLOSED),
     (re.compile(r"missing selected ALPN|Failed parsing HTTP/2|http1\.x server"), _NO_GRPC),
 )
 _NO_TLS_REASONS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
@@ -76,7 +78,7 @@ def went_wrong(error: Exception, timeout_seconds: float) -> str:
         case BadStatusLine() as strange if _ALERT_OF_TLS in str(strange):
             return "it speaks TLS there: use https://"
         case ConnectionResetError():
-            return "it closed the connection without an answer; does it want https:// there?"
+            return _CLOSED
         case OSError() as failed if failed.strerror:
             return f"cannot be connected to: {failed.strerror}"
         case other:
