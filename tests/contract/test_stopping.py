@@ -6,12 +6,12 @@ import asyncio
 import logging
 import signal
 import socket
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from contract.conversations import PROTOBUF, WHOLE
+from contract.conversations import HEALTH, HTTP2_PREFACE, PROTOBUF, WHOLE
 from contract.test_limits import HoldingConsumer, limited
 from spanledger.core.reasons import Reason
 from spanledger.receiver.http_server import HttpReceiver
@@ -77,8 +77,12 @@ def test_what_arrives_in_time_is_answered() -> None:
 def test_a_service_that_is_stopped_says_nothing_of_a_request_that_never_came(tmp_path: Path) -> None:
     async def run() -> tuple[int, str]:
         serving = await start_serve(tmp_path / "ledger.db")
-        with closing(connect(serving.addresses.http)) as connection:
-            connection.sendall(WHOLE[:-3])
+        addresses = serving.addresses
+        assert addresses.admin is not None
+        halves = {addresses.http: WHOLE[:-3], addresses.grpc: HTTP2_PREFACE, addresses.admin: HEALTH[:-2]}
+        with ExitStack() as stack:
+            for address, half in halves.items():
+                stack.enter_context(connect(address)).sendall(half)
             return await serving.end(signal.SIGTERM)
 
     assert asyncio.run(run()) == (0, "")
