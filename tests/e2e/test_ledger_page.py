@@ -18,7 +18,7 @@ from support.truth import CAPTURES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "ledger.md").read_text(encoding="utf-8")
 BLOCKS = [block.split("\n") for block in re.findall(r"```sh\n(.*?)\n *```", PAGE, re.DOTALL)]
-RECOVERY, BACKUP = ([line.strip() for line in block] for block in BLOCKS)
+_, RECOVERY, BACKUP = ([line.strip() for line in block] for block in BLOCKS)
 
 
 def run(command: str, folder: Path) -> tuple[int, str]:

@@ -37,6 +37,7 @@ class Event(StrEnum):
     DESTINATION_UNKNOWN = "destination.unknown"
     LEDGER_COMMIT_FAILED = "ledger.commit_failed"
     LEDGER_FAULT = "ledger.fault"
+    LEDGER_GONE = "ledger.gone"
     LEDGER_RECOVERED = "ledger.recovered"
     LEDGER_SET_ASIDE = "ledger.set_aside"
     METRICS_NOT_SENT = "metrics.not_sent"
@@ -129,6 +130,14 @@ EVENTS: dict[Event, EventSpec] = {
             Level.ERROR,
             "the ledger could not be written, and nothing was acknowledged",
             "Report it with the traceback: docs/operate/ledger.md#a-commit-failed-without-a-fault-of-the-disk.",
+        ),
+        EventSpec(
+            Event.LEDGER_GONE,
+            Level.ERROR,
+            "ledger {path} is gone, but its log was there: kept as {aside}, a new ledger is begun. What the old one "
+            "held is in no total any more",
+            "Bring both together again: docs/operate/ledger.md#the-ledgers-file-is-gone.",
+            ("aside",),
         ),
         EventSpec(
             Event.LEDGER_SET_ASIDE,

@@ -48,6 +48,16 @@ def set_aside(path: Path, at: datetime) -> Path:
     return aside
 
 
+def set_lone_log_aside(path: Path, at: datetime) -> None:
+    """Keep the log of a ledger file that is gone: SQLite would delete it, and it may hold what was committed last."""
+    log = path.with_name(f"{path.name}-wal")
+    if (path.exists() and path.stat().st_size) or not log.exists() or not log.stat().st_size:
+        return
+    aside = log.with_name(f"{log.name}.alone-{at:%Y%m%dT%H%M%S%f}Z")
+    log.rename(aside)
+    tell(Event.LEDGER_GONE, path=str(path), aside=str(aside))
+
+
 def is_database(path: Path) -> bool:
     """Whether a file begins as SQLite's do."""
     with path.open("rb") as file:

@@ -12,9 +12,10 @@ from importlib import resources
 from pathlib import Path
 
 from spanledger.core.errors import ConfigError
-from spanledger.ledger.damage import damage_mark, is_damaged, is_database, set_aside
-from spanledger.ledger.faults import Fault, fault_of
+from spanledger.ledger.damage import damage_mark, is_damaged, is_database, set_aside, set_lone_log_aside
+from spanledger.ledger.faults import Fault, MovedError, fault_of
 from spanledger.ledger.foreign import require_ledger, require_one_name
+from spanledger.ledger.place import Place, identity_of
 
 BUSY_TIMEOUT_SECONDS = 10.0
 PATIENCE_SECONDS = 120.0
@@ -31,6 +32,8 @@ class Database:
         self.connection = connection
         self._path = path
         self._lock = lock
+        self._lock_identity = None if lock is None else identity_of(_lock_file(path))
+        self._place = Place.of(path)
         self._on_rollback: list[Callable[[], None]] = []
 
     @classmethod
@@ -101,6 +104,34 @@ class Database:
         """Note beside the file that reading or writing it failed as if it were damaged: the next start looks."""
         damage_mark(self._path).touch()
 
+    def require_in_place(self) -> None:
+        """See whether what is committed will be found at the next start, and no other process can write meanwhile.
+
+        A lock file that somebody deleted is made again.
+
+        Raises:
+            MovedError: a file of the ledger was moved, deleted or replaced, or another process took its lock.
+        """
+        self._place.require()
+        if self._lock is None:
+            return
+        try:
+            held = identity_of(_lock_file(self._path)) == self._lock_identity
+        except OSError:
+            held = False
+        if not held:
+            self._lock_again()
+
+    def _lock_again(self) -> None:
+        """Take the lock under its name; the one held so far keeps nobody away any more."""
+        try:
+            lock = _lock(self._path, 0.0)
+        except (ConfigError, sqlite3.Error) as error:
+            raise MovedError(f"{_lock_file(self._path)}: {error}") from None
+        if self._lock is not None:
+            self._lock.close()
+        self._lock, self._lock_identity = lock, identity_of(_lock_file(self._path))
+
     def size_bytes(self) -> int:
         """Size of the file and of its write-ahead log, as far as they are there."""
         files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
@@ -118,17 +149,31 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit everything inside, or nothing."""
+        """Commit everything inside, or nothing.
+
+        Raises:
+            MovedError: the next start would not find it. When that is seen after the commit, it may be there again once
+                the file is back: as with every commit in doubt, doing it again does no harm.
+        """
+        if self.connection.in_transaction:
+            self._undo()  # the one before could not be undone
+        self.require_in_place()
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.connection.execute("COMMIT")
+            self._place.require()
         except BaseException:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        try:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
+        finally:
             for forget in self._on_rollback:
                 forget()
-            raise
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -153,7 +198,8 @@ class Database:
 
 
 def _sound_connection(path: Path) -> sqlite3.Connection:
-    """Connect to the file, or to a new one when it is damaged."""
+    """Connect to the file, or to a new one when it is damaged or gone."""
+    set_lone_log_aside(path, datetime.now(UTC))
     if is_damaged(path):
         set_aside(path, datetime.now(UTC))
     try:
@@ -201,7 +247,7 @@ def _lock(path: Path, wait_seconds: float) -> sqlite3.Connection:
     The lock is SQLite's own on a file beside the ledger: it works on every platform and goes with the process, however
     that ends. Readers of the ledger don't need it.
     """
-    lock = _connect(path.with_name(f"{path.name}.lock"), wait_seconds)
+    lock = _connect(_lock_file(path), wait_seconds)
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
@@ -214,6 +260,10 @@ def _lock(path: Path, wait_seconds: float) -> sqlite3.Connection:
         ) from None
     _owner_file(path).write_text(f"{os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
     return lock
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 def _owner_file(path: Path) -> Path:

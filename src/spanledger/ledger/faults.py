@@ -13,6 +13,10 @@ UnreadableError = sqlite3.DatabaseError
 """What reading a damaged file raises."""
 
 
+class MovedError(Exception):
+    """A file of the ledger is not where it was when it was opened."""
+
+
 class Fault(StrEnum):
     """Why a ledger cannot be written."""
 
@@ -20,6 +24,7 @@ class Fault(StrEnum):
     READ_ONLY = "read_only"
     BUSY = "busy"
     CORRUPT = "corrupt"
+    MOVED = "moved"
     INPUT_OUTPUT = "input_output"
 
     @property
@@ -33,6 +38,7 @@ _ADVICE = {
     Fault.READ_ONLY: "the ledger cannot be written: make its folder writable, it goes on by itself",
     Fault.BUSY: "another program holds the ledger: end it, it goes on by itself",
     Fault.CORRUPT: "the ledger file is damaged: it is set aside, and a new one is begun",
+    Fault.MOVED: "a file of the ledger was moved, deleted or replaced: put it back before the service ends",
     Fault.INPUT_OUTPUT: "the disk of the ledger fails: look at the system's log",
 }
 _FAULTS = {
@@ -50,5 +56,7 @@ _FAULTS = {
 
 def fault_of(error: BaseException) -> Fault | None:
     """The fault of the disk that an error stands for; None when it is something else."""
+    if isinstance(error, MovedError):
+        return Fault.MOVED
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else _FAULTS.get(code & _PRIMARY_CODE)

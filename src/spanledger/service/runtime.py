@@ -263,9 +263,14 @@ class Service:
             await self._pause(_DAYS_PAUSE_SECONDS)
 
     async def _watch_disk(self) -> None:
-        """See at the start, after a fault and now and then whether the ledger can be written: nobody may send."""
+        """See at the start, after a fault and now and then whether the ledger can be written: nobody may send.
+
+        Whether it is in its place costs little, and is looked at every time.
+        """
         while not self._stopping.is_set():
-            if not self.watch.is_proven:
+            if self.watch.is_proven:
+                await self._worker.run(self._parts.ledger.database.require_in_place)
+            else:
                 await self._worker.run(self._parts.ledger.prove_writable)
                 self.watch.succeeded()
             await self._pause(_RECOVERY_PAUSE_SECONDS)
