@@ -105,7 +105,8 @@ class Receiver(Section):
         default=1_000, description="Requests in work at once over both receivers; more are told to come back."
     )
     max_buffered_bytes: Positive = Field(
-        default=256 * 2**20, description="Bytes of bodies in work at once; more are told to come back."
+        default=256 * 2**20,
+        description="Bytes of bodies in work at once, also of senders that gave up; more are told to come back.",
     )
     max_connections: Positive = Field(
         default=4_000, description="Connections of each receiver, and of the admin port, at once."

@@ -55,6 +55,14 @@ class Route:
     signals: frozenset[Signal] = frozenset(Signal)
 
 
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Deliveries whose senders wait no more, although nobody knows yet whether they will be booked."""
+
+    deliveries: int = 0
+    bytes: int = 0
+
+
 class Consumer(Protocol):
     """Takes deliveries. Every receiver calls one; tests call it without a server."""
 

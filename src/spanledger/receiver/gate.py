@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from spanledger.config.receivers import Receiver
+from spanledger.core.delivery import Undecided
 from spanledger.core.errors import RetryableError
 from spanledger.core.reasons import Reason
 from spanledger.core.tenant import Tenant
@@ -17,12 +19,22 @@ INTERNAL_RETRY_SECONDS = 5.0
 
 
 class Gate:
-    """What both receivers share: senders, limits, what is in work, counters."""
+    """What both receivers share: senders, limits, what is in work, counters.
 
-    def __init__(self, limits: Receiver, counters: Counters, tokens: Tokens | None = None) -> None:
+    `undecided` says what is still in work although its sender has its answer, or has gone.
+    """
+
+    def __init__(
+        self,
+        limits: Receiver,
+        counters: Counters,
+        tokens: Tokens | None = None,
+        undecided: Callable[[], Undecided] = Undecided,
+    ) -> None:
         self.limits = limits
         self._counters = counters
         self._tokens = tokens
+        self._undecided = undecided
         self._requests = 0
         self._held_bytes = 0
 
@@ -34,7 +46,7 @@ class Gate:
             RetryableError: too many requests are in work.
         """
         tenant = None if self._tokens is None else self._tokens.tenant_of(authorization)
-        if self._requests >= self.limits.max_concurrent_requests:
+        if self._requests + self._undecided().deliveries >= self.limits.max_concurrent_requests:
             raise _busy("too many requests at once")
         self._requests += 1
         return Passage(self, tenant)
@@ -53,7 +65,7 @@ class Gate:
         Raises:
             RetryableError: there is no room for them.
         """
-        if self._held_bytes + size_bytes > self.limits.max_buffered_bytes:
+        if self._held_bytes + self._undecided().bytes + size_bytes > self.limits.max_buffered_bytes:
             raise _busy("too many bytes at once")
         self._held_bytes += size_bytes
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 
 from spanledger.config.receivers import Receiver
-from spanledger.core.delivery import Consumer
+from spanledger.core.delivery import Consumer, Undecided
 from spanledger.core.events import Event
 from spanledger.logs import tell
 from spanledger.receiver.auth import Tokens
@@ -23,11 +24,18 @@ _STOP_GRACE_SECONDS = 5.0
 class Receivers:
     """The gRPC and the HTTP receiver of a service."""
 
-    def __init__(self, settings: Receiver, consumer: Consumer, counters: Counters) -> None:
+    def __init__(
+        self,
+        settings: Receiver,
+        consumer: Consumer,
+        counters: Counters,
+        undecided: Callable[[], Undecided] = Undecided,
+    ) -> None:
         self._settings = settings
         self._consumer = consumer
         self._counters = counters
-        self._running = AsyncExitStack()
+        self._undecided = undecided
+        self._stops: list[Callable[[float], Awaitable[None]]] = []
 
     async def start(self) -> tuple[str, str]:
         """Listen on both addresses and give them as `host:port`, gRPC first.
@@ -38,19 +46,19 @@ class Receivers:
         settings = self._settings
         tokens = None if settings.auth.tokens_file is None else Tokens(settings.auth.tokens_file)
         tls = None if settings.tls.cert_file is None else ServerTls(settings.tls)
-        gate = Gate(settings, self._counters, tokens)
+        gate = Gate(settings, self._counters, tokens, self._undecided)
         grpc = GrpcReceiver(self._consumer, gate, None if tls is None else tls.grpc_credentials())
         http = HttpReceiver(self._consumer, gate, tls)
         grpc_address = await grpc.start()
-        self._running.push_async_callback(grpc.stop, _STOP_GRACE_SECONDS)
+        self._stops.append(grpc.stop)
         http_address = await http.start()
-        self._running.push_async_callback(http.stop, _STOP_GRACE_SECONDS)
+        self._stops.append(http.stop)
         self._warn_of_open_doors()
         return grpc_address, http_address
 
     async def stop(self) -> None:
         """Take no more requests and finish those under way."""
-        await self._running.aclose()
+        await asyncio.gather(*(stop(_STOP_GRACE_SECONDS) for stop in self._stops))
 
     def _warn_of_open_doors(self) -> None:
         """Say it once when others than this machine can send, and nothing asks who they are."""

@@ -42,6 +42,7 @@ _RECOVERY_PAUSE_SECONDS = 1.0
 _BUDGET_PAUSE_SECONDS = 15.0
 _DAYS_PAUSE_SECONDS = 5.0
 _ADMIN_GRACE_SECONDS = 1.0
+_LEDGER_GRACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Service:
         self._destinations = tuple(destinations)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._receivers = Receivers(settings.receiver, self, self.counters)
+        self._receivers = Receivers(settings.receiver, self, self.counters, lambda: self._worker.undecided)
         self._admin = self._admin_server(all_readers)
 
     async def start(self) -> Addresses:
@@ -154,7 +155,10 @@ class Service:
         await asyncio.gather(*(part.flush() for part in self._senders))
 
     async def stop(self) -> None:
-        """Stop receiving, send what is ready, close. What still waits stays in the ledger for the next start."""
+        """Stop receiving, send what is ready, close. What still waits stays in the ledger for the next start.
+
+        Every step has its time, so that the whole ends within 30 seconds by default, whatever hangs.
+        """
         await self._receivers.stop()
         self._stopping.set()
         self._budgets.close()
@@ -165,17 +169,19 @@ class Service:
         await self._send_the_rest()
         if self._admin is not None:
             await self._admin.stop(_ADMIN_GRACE_SECONDS)
-        await self._worker.stop()
+        ledger_is_free = await self._worker.stop(_LEDGER_GRACE_SECONDS)
         self._telemetry.close()
         for destination in self._destinations:
             await destination.client.close()
-        self._parts.ledger.close()
+        if ledger_is_free:
+            self._parts.ledger.close()
 
     async def _send_the_rest(self) -> None:
         """Settle and send what is ready, as far as ledger and destinations let it; what is left waits in the ledger."""
         try:
-            await self.settle()
-            await asyncio.wait_for(self.flush(), self._settings.forward.flush_timeout_seconds)
+            async with asyncio.timeout(self._settings.forward.flush_timeout_seconds):
+                await self.settle()
+                await self.flush()
         except TimeoutError:
             tell(Event.SERVICE_STOPPED_EARLY)
         except Exception as error:  # noqa: BLE001 - a ledger that cannot be written must not keep us from stopping

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from spanledger.core.delivery import Delivery, Receipt
+from spanledger.core.delivery import Delivery, Receipt, Undecided
 from spanledger.core.errors import RetryableError
 from spanledger.core.metering import Meter
 from spanledger.core.redaction import Redaction
+from spanledger.ledger.database import BUSY_TIMEOUT_SECONDS
 from spanledger.ledger.faults import fault_of
 from spanledger.otlp.screen import Screener
 from spanledger.service.pipeline import DEFAULT_SCREENER, Accepted, Pipeline, Prepared, prepare
@@ -25,6 +26,10 @@ GROUP_RECORDS_MAX = 4_096
 
 RETRY_AFTER_SECONDS = 2.0
 
+LAST_WRITE_SECONDS = BUSY_TIMEOUT_SECONDS + 1.0
+"""How long the write under way may take at the stop: it may have begun to wait for another program just now."""
+
+_STOPPING = "not durable: the service stops"
 _WAITED_TOO_LONG = "not durable yet: the ledger is behind; it may be booked later, sending it again does no harm"
 
 
@@ -46,7 +51,8 @@ class LedgerWorker:
     One commit, one fsync, serves every delivery that came while the one before it was written. A failure to write
     (disk full, file gone) fails the deliveries of the group as retryable, and the next group tries again: nothing is
     acknowledged that is not durable. Who waits longer than `wait_max_seconds` is told to try again although the
-    delivery may still be booked: refusing it would lose it, and sending it again is a duplicate.
+    delivery may still be booked: refusing it would lose it, and sending it again is a duplicate. Until it is, it counts
+    as `undecided`, for it still takes room.
     """
 
     def __init__(
@@ -70,7 +76,9 @@ class LedgerWorker:
         self._on_accepted = on_accepted
         self._on_failed = on_failed
         self._loop = asyncio.get_running_loop()
+        self.undecided = Undecided()
         self._queue: queue.SimpleQueue[_Booking | _Job | None] = queue.SimpleQueue()
+        self._in_haste = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="spanledger-ledger", daemon=True)
         self._thread.start()
 
@@ -83,8 +91,10 @@ class LedgerWorker:
         try:
             return await asyncio.wait_for(asyncio.shield(done), self._wait_max_seconds)
         except TimeoutError:
-            done.add_done_callback(_look_at)
             raise RetryableError(_WAITED_TOO_LONG, retry_after_seconds=RETRY_AFTER_SECONDS) from None
+        finally:
+            if not done.done():
+                self._leave_undecided(done, len(delivery.body))
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do work on the ledger's thread and give its result."""
@@ -92,14 +102,43 @@ class LedgerWorker:
         self._queue.put(_Job(work, done))
         return await done
 
-    async def stop(self) -> None:
-        """Finish what is queued and end the thread."""
+    async def stop(self, grace_seconds: float, last_write_seconds: float = LAST_WRITE_SECONDS) -> bool:
+        """Finish what is queued and end the thread; past the grace only what is being written, the rest is refused.
+
+        False when not even that ended in the time that it may take: then the ledger is still in use.
+        """
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        if await self._ends(grace_seconds):
+            return True
+        self._in_haste.set()
+        return await self._ends(last_write_seconds)
+
+    async def _ends(self, within_seconds: float) -> bool:
+        await asyncio.to_thread(self._thread.join, within_seconds)
+        return not self._thread.is_alive()
+
+    def _leave_undecided(self, done: asyncio.Future[Receipt], size_bytes: int) -> None:
+        """Keep a delivery in mind that nobody waits for any more; failures are told by `on_failed`."""
+
+        def count(deliveries: int, size_bytes: int) -> None:
+            before = self.undecided
+            self.undecided = Undecided(before.deliveries + deliveries, before.bytes + size_bytes)
+
+        def decided(done: asyncio.Future[Receipt]) -> None:
+            count(-1, -size_bytes)
+            if not done.cancelled():
+                done.exception()
+
+        count(1, size_bytes)
+        done.add_done_callback(decided)
 
     def _serve(self) -> None:
         while True:
             items = self._take()
+            if self._in_haste.is_set():
+                refusal = RetryableError(_STOPPING, retry_after_seconds=RETRY_AFTER_SECONDS)
+                self._answer([(item.done, refusal) for item in items if item is not None])
+                items = [item for item in items if item is None]
             bookings = [item for item in items if isinstance(item, _Booking)]
             if bookings:
                 self._book(bookings)
@@ -158,12 +197,6 @@ class LedgerWorker:
     def _answer(self, answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
         """Hand results over to the event loop, all of a group at once."""
         self._loop.call_soon_threadsafe(_resolve, answers)
-
-
-def _look_at(done: asyncio.Future[Receipt]) -> None:
-    """Take notice of an answer that nobody waits for any more; failures are told by `on_failed`."""
-    if not done.cancelled():
-        done.exception()
 
 
 def _resolve(answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:

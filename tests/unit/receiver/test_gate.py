@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from spanledger.config.receivers import Receiver
+from spanledger.core.delivery import Undecided
 from spanledger.core.errors import PermanentError, RetryableError
 from spanledger.core.events import Event
 from spanledger.core.reasons import Reason
@@ -38,6 +39,23 @@ def test_there_is_room_for_so_many_bytes_over_all_requests() -> None:
             second.hold(1)
     with gate.enter(None) as third:
         third.hold(20)
+
+
+def test_what_is_undecided_takes_room_as_what_is_in_work_does() -> None:
+    """A sender that gives up leaves its request behind: the next one must not find room for it twice."""
+    left = Undecided(deliveries=1, bytes=15)
+    limits = Receiver(max_concurrent_requests=2, max_request_bytes=10, max_inflated_bytes=10, max_buffered_bytes=20)
+    gate = Gate(limits, Counters(), undecided=lambda: left)
+    with gate.enter(None) as passage:
+        with pytest.raises(RetryableError, match="too many requests at once"):
+            gate.enter(None)
+        passage.hold(5)
+        with pytest.raises(RetryableError, match="too many bytes at once"):
+            passage.hold(1)
+        left = Undecided()
+        passage.hold(15)
+        with gate.enter(None):
+            pass
 
 
 def test_a_request_that_fails_leaves_its_room() -> None:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from spanledger.core.delivery import Delivery, Encoding, Receipt
+from spanledger.core.delivery import Delivery, Encoding, Receipt, Undecided
 from spanledger.core.errors import PermanentError, RetryableError
 from spanledger.core.reasons import Reason
 from spanledger.core.usage import Signal
 from spanledger.service.assembly import Parts
 from spanledger.service.pipeline import Accepted, Prepared
 from spanledger.service.worker import LedgerWorker
+from support.collectors import until
 from support.replaying import open_parts, read_folder
 from support.truth import CAPTURES
 
+GRACE_SECONDS = 30.0
 S01 = [body.delivery for body in read_folder(CAPTURES / "s01_single_prompt")]
 
 
@@ -43,7 +47,7 @@ def consume_all(parts: Parts, pipeline: object, deliveries: Sequence[Delivery]) 
     async def run() -> list[object]:
         worker = LedgerWorker(pipeline, parts.meter, lambda: 10**18, lambda *_: None, failed.append)
         results = await asyncio.gather(*map(worker.consume, deliveries), return_exceptions=True)
-        await worker.stop()
+        assert await worker.stop(GRACE_SECONDS)
         return results
 
     results = asyncio.run(run())
@@ -91,35 +95,91 @@ def test_work_on_the_thread_gives_its_result_or_its_error(parts: Parts) -> None:
         assert await worker.run(lambda: 6 * 7) == 42
         with pytest.raises(ZeroDivisionError):
             await worker.run(lambda: 1 // 0)
-        await worker.stop()
+        assert await worker.stop(GRACE_SECONDS)
 
     asyncio.run(run())
     parts.ledger.close()
 
 
-def test_who_waits_too_long_is_told_to_send_again_and_is_booked_all_the_same(parts: Parts) -> None:
+@dataclass(slots=True)
+class HeldUp:
+    """A worker whose thread writes something that takes until `go_on`, as when another program holds the ledger."""
+
+    worker: LedgerWorker
+    failed: list[Exception]
+    go_on: Callable[[], None]
+
+
+@asynccontextmanager
+async def held_up(parts: Parts, wait_max_seconds: float | None = None) -> AsyncIterator[HeldUp]:
     entered, held = threading.Event(), threading.Event()
 
     def hold() -> None:
         entered.set()
         held.wait()
 
-    async def run() -> list[object]:
-        failed: list[Exception] = []
-        worker = LedgerWorker(
-            parts.pipeline, parts.meter, lambda: 10**18, lambda *_: None, failed.append, wait_max_seconds=0.01
-        )
-        holding = asyncio.create_task(worker.run(hold))
-        await asyncio.to_thread(entered.wait)
-        results = await asyncio.gather(*map(worker.consume, S01), return_exceptions=True)
+    failed: list[Exception] = []
+    worker = LedgerWorker(
+        parts.pipeline, parts.meter, lambda: 10**18, lambda *_: None, failed.append, wait_max_seconds=wait_max_seconds
+    )
+    holding = asyncio.create_task(worker.run(hold))
+    await asyncio.to_thread(entered.wait)
+    try:
+        yield HeldUp(worker, failed, held.set)
+    finally:
         held.set()
         await holding
-        await worker.stop()
-        assert failed == []
-        return results
+
+
+def test_who_waits_too_long_is_told_to_send_again_and_is_booked_all_the_same(parts: Parts) -> None:
+    async def run() -> list[object]:
+        async with held_up(parts, wait_max_seconds=0.01) as up:
+            results = await asyncio.gather(*map(up.worker.consume, S01), return_exceptions=True)
+            assert up.worker.undecided == Undecided(len(S01), sum(len(one.body) for one in S01))
+            up.go_on()
+            assert await up.worker.stop(GRACE_SECONDS)
+            await until(lambda: up.worker.undecided == Undecided(), 30, "all are decided")
+            assert up.failed == []
+            return results
 
     results = asyncio.run(run())
     assert {type(result) for result in results} == {RetryableError}
     assert "sending it again does no harm" in str(results[0])
     assert parts.ledger.report().requests == 1
+    parts.ledger.close()
+
+
+def test_what_a_sender_that_went_away_has_sent_counts_until_it_is_booked(parts: Parts) -> None:
+    async def run() -> None:
+        async with held_up(parts) as up:
+            sending = [asyncio.create_task(up.worker.consume(one)) for one in S01]
+            await asyncio.sleep(0)
+            for task in sending:
+                task.cancel()
+            await asyncio.wait(sending)
+            assert up.worker.undecided == Undecided(len(S01), sum(len(one.body) for one in S01))
+            up.go_on()
+            assert await up.worker.stop(GRACE_SECONDS)
+            await until(lambda: up.worker.undecided == Undecided(), 30, "all are decided")
+
+    asyncio.run(run())
+    assert parts.ledger.report().requests == 1
+    parts.ledger.close()
+
+
+def test_at_the_stop_what_is_queued_behind_a_long_write_is_refused_untried(parts: Parts) -> None:
+    async def run() -> list[object]:
+        async with held_up(parts) as up:
+            sending = [asyncio.create_task(up.worker.consume(one)) for one in S01]
+            job = asyncio.create_task(up.worker.run(lambda: 6 * 7))
+            await asyncio.sleep(0)
+            assert not await up.worker.stop(0.0, 0.01), "the write has not ended"
+            up.go_on()
+            assert await up.worker.stop(GRACE_SECONDS)
+            return await asyncio.gather(*sending, job, return_exceptions=True)
+
+    results = asyncio.run(run())
+    assert {type(result) for result in results} == {RetryableError}
+    assert {str(result) for result in results} == {"not durable: the service stops"}
+    assert parts.ledger.report().requests == 0
     parts.ledger.close()
