@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 from spanledger.ledger.faults import Fault
 from spanledger.service.ledger_watch import PROOF_HOLDS_SECONDS, LedgerWatch
@@ -69,3 +71,30 @@ def test_a_fault_of_ours_asks_for_no_proof_of_the_disk() -> None:
         assert (watch.fault, watch.is_proven) == (None, True)
 
     watched(check)
+
+
+def corrupt(folder: Path) -> sqlite3.Error:
+    """What SQLite says of a file that is no database any more."""
+    path = folder / "junk.db"
+    path.write_bytes(b"SQLite format 3\x00" + b"\x55" * 8192)
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            connection.execute("SELECT * FROM sqlite_schema").fetchall()
+        except sqlite3.Error as error:
+            return error
+    raise AssertionError("it could be read")
+
+
+def test_a_damaged_file_is_marked_once_and_no_write_makes_it_whole(tmp_path: Path) -> None:
+    """A page that is still sound may take a write; only a new start can tell whether the file is."""
+
+    async def run() -> None:
+        marked: list[bool] = []
+        watch = LedgerWatch(Counters(), lambda: marked.append(True))
+        watch.failed(corrupt(tmp_path))
+        watch.succeeded()
+        watch.failed(corrupt(tmp_path))
+        assert (watch.fault, marked) == (Fault.CORRUPT, [True])
+        await asyncio.wait_for(watch.damaged.wait(), 30)
+
+    asyncio.run(run())
