@@ -133,20 +133,27 @@ class LedgerWorker:
         done.add_done_callback(decided)
 
     def _serve(self) -> None:
-        while True:
-            items = self._take()
-            if self._in_haste.is_set():
-                refusal = RetryableError(_STOPPING, retry_after_seconds=RETRY_AFTER_SECONDS)
-                self._answer([(item.done, refusal) for item in items if item is not None])
-                items = [item for item in items if item is None]
-            bookings = [item for item in items if isinstance(item, _Booking)]
-            if bookings:
-                self._book(bookings)
-            for item in items:
-                if isinstance(item, _Job):
-                    self._do(item)
-            if None in items:
-                return
+        going_on = True
+        while going_on:
+            jobs, going_on = self._turn()
+            for job in jobs:
+                self._do(job)
+
+    def _turn(self) -> tuple[Sequence[_Job], bool]:
+        """Book the deliveries that wait; gives the other work that does, and whether more is to come.
+
+        A method of its own, so that what was booked is out of memory while the other work waits for the disk.
+        """
+        items = self._take()
+        going_on = None not in items
+        if self._in_haste.is_set():
+            refusal = RetryableError(_STOPPING, retry_after_seconds=RETRY_AFTER_SECONDS)
+            self._answer([(item.done, refusal) for item in items if item is not None])
+            return [], going_on
+        bookings = [item for item in items if isinstance(item, _Booking)]
+        if bookings:
+            self._book(bookings)
+        return [item for item in items if isinstance(item, _Job)], going_on
 
     def _take(self) -> list[_Booking | _Job | None]:
         """Wait for one item, then take what else has come, up to a size."""

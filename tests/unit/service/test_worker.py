@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -182,4 +183,27 @@ def test_at_the_stop_what_is_queued_behind_a_long_write_is_refused_untried(parts
     assert {type(result) for result in results} == {RetryableError}
     assert {str(result) for result in results} == {"not durable: the service stops"}
     assert parts.ledger.report().requests == 0
+    parts.ledger.close()
+
+
+def test_what_was_booked_is_out_of_memory_while_other_work_waits_for_the_disk(parts: Parts) -> None:
+    """A group of deliveries is as large as `receiver.max_buffered_bytes`, and a job may wait ten seconds."""
+    began, caught_up = threading.Event(), threading.Event()
+
+    async def run() -> list[object]:
+        async with held_up(parts) as up:
+            sending = [asyncio.create_task(up.worker.consume(one)) for one in S01]
+            job = asyncio.create_task(up.worker.run(lambda: began.set() or caught_up.wait()))
+            await asyncio.sleep(0)  # now all are queued, to be taken at once
+            up.go_on()
+            await asyncio.to_thread(began.wait)
+            await asyncio.gather(*sending)
+            gc.collect()  # what nobody refers to any more is not meant: of this test and of those before it
+            left = [one for one in gc.get_objects() if type(one).__name__ == "_Booking"]
+            caught_up.set()
+            await job
+            assert await up.worker.stop(GRACE_SECONDS)
+            return left
+
+    assert asyncio.run(run()) == []
     parts.ledger.close()
