@@ -85,11 +85,20 @@ def settle(sightings: Sequence[Sighting], policy: Policy, now_unix_nano: int) ->
         calls.update(_pair(logs.values(), spans.values(), policy.join_tolerance_nano))
     lone = [span for identity, span in spans.items() if calls[identity] not in logs]
     due = {span.record.identity: span.received_unix_nano + policy.join_window_nano for span in lone}
-    waiting = tuple(span for span in lone if due[span.record.identity] > now_unix_nano)
-    charged = (*logs.values(), *(span for span in lone if due[span.record.identity] <= now_unix_nano))
+    waiting = tuple(span for span in lone if _waits(span, policy, now_unix_nano))
+    charged = (*logs.values(), *(span for span in lone if not _waits(span, policy, now_unix_nano)))
     wait_until = min((due[span.record.identity] for span in waiting), default=None)
     asked = {calls[identity]: span.record.model for identity, span in spans.items()}
     return Settlement(calls, (*logs.values(), *spans.values()), charged, waiting, wait_until, asked)
+
+
+def _waits(span: Sighting, policy: Policy, now_unix_nano: int) -> bool:
+    """Whether a lone span's window is open.
+
+    It is not when the span seems to come later than a window from now: the clock was set back since it came, and it has
+    waited as long as anybody can tell.
+    """
+    return abs(now_unix_nano - span.received_unix_nano) < policy.join_window_nano
 
 
 _JUDGED_MAX = 4_096

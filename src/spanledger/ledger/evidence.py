@@ -117,6 +117,17 @@ class EvidenceStore:
         due = self._connection.execute("SELECT min(due_unix_nano) FROM waiting").fetchone()[0]
         return None if due is None else int(due)
 
+    def last_due_unix_nano(self) -> int | None:
+        """When the last window closes; None when nothing waits."""
+        due = self._connection.execute("SELECT max(due_unix_nano) FROM waiting").fetchone()[0]
+        return None if due is None else int(due)
+
+    def hasten(self, beyond_unix_nano: int, due_unix_nano: int) -> None:
+        """Close windows that would close after a time at another one."""
+        self._connection.execute(
+            "UPDATE waiting SET due_unix_nano = ?2 WHERE due_unix_nano > ?1", (beyond_unix_nano, due_unix_nano)
+        )
+
     def _by_bucket(
         self, query: str, arguments: tuple[str | int, ...] | dict[str, str | int]
     ) -> dict[str, list[Sighting]]:

@@ -83,6 +83,24 @@ class OutboxStore:
         at = self._connection.execute("SELECT min(ready_unix_nano) FROM outbox WHERE sealed = 0").fetchone()[0]
         return None if at is None else int(at)
 
+    def last_ripe_unix_nano(self) -> int | None:
+        """When the last payload will have waited long enough; None when none waits."""
+        at = self._connection.execute("SELECT max(ready_unix_nano) FROM outbox WHERE sealed = 0").fetchone()[0]
+        return None if at is None else int(at)
+
+    def last_received_unix_nano(self) -> int | None:
+        """When the youngest payload came; None when there is none."""
+        at = self._connection.execute("SELECT max(received_unix_nano) FROM outbox").fetchone()[0]
+        return None if at is None else int(at)
+
+    def hasten(self, beyond_unix_nano: int, at_unix_nano: int) -> None:
+        """Take payloads that came, or would be ripe, after a time for ones that came, and are ripe, at another one."""
+        times = (beyond_unix_nano, at_unix_nano)
+        self._connection.execute(
+            "UPDATE outbox SET ready_unix_nano = ?2 WHERE sealed = 0 AND ready_unix_nano > ?1", times
+        )
+        self._connection.execute("UPDATE outbox SET received_unix_nano = ?2 WHERE received_unix_nano > ?1", times)
+
     def seal(self, payload: Payload, body: bytes) -> None:
         """Fix the bytes that leave; every attempt, to every destination, sends these."""
         self._connection.execute("UPDATE outbox SET body = ?, sealed = 1 WHERE id = ?", (body, payload.id))

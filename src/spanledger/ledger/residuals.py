@@ -74,6 +74,20 @@ class ResidualStore:
         due = self._connection.execute("SELECT min(due_unix_nano) FROM unreconciled").fetchone()[0]
         return None if due is None else int(due)
 
+    def last_due_unix_nano(self) -> int | None:
+        """When a group will last be due; None when none is noted."""
+        due = self._connection.execute("SELECT max(due_unix_nano) FROM unreconciled").fetchone()[0]
+        return None if due is None else int(due)
+
+    def hasten(self, beyond_unix_nano: int, due_unix_nano: int) -> None:
+        """Make groups that would be due after a time due at another one."""
+        rows = self._connection.execute(
+            "DELETE FROM unreconciled WHERE due_unix_nano > ? "
+            "RETURNING group_key, sender_id, start_unix_nano, end_unix_nano",
+            (beyond_unix_nano,),
+        ).fetchall()
+        self._connection.executemany(_NOTE, [(due_unix_nano, *row) for row in rows])
+
     def done(self, group: str, now_unix_nano: int) -> None:
         """Forget that a group is to be looked at now; what is due later stays."""
         self._connection.execute(

@@ -113,7 +113,8 @@ def _integrity(_: Settings, ledger: Ledger, __: int) -> Iterator[Finding]:
 def _outbox(settings: Settings, ledger: Ledger, now_unix_nano: int) -> Iterator[Finding]:
     for destination in ledger.outbox.destinations():
         state, subject = ledger.outbox.state(destination), f"outbox of {destination}"
-        waited = 0 if state.oldest_unix_nano is None else (now_unix_nano - state.oldest_unix_nano) // NANO_PER_SECOND
+        oldest = now_unix_nano if state.oldest_unix_nano is None else state.oldest_unix_nano
+        waited = max(0, now_unix_nano - oldest) // NANO_PER_SECOND  # the clock may have been set back
         full = state.pending_bytes / settings.forward.outbox_max_bytes
         what = f"{state.pending} payloads wait, {state.pending_bytes} bytes, the oldest for {waited} s"
         late = state.pending and (waited > _OUTBOX_AGE_MAX_SECONDS or full > _OUTBOX_SHARE_MAX)

@@ -24,6 +24,7 @@ from spanledger.core.redaction import Redaction
 from spanledger.core.settling import Beside, Policy, Prices, Sighting, charge_for, rules_digest, settle
 from spanledger.core.signals import signal_key, told_by
 from spanledger.core.tally import TallyKey, duplicate_tallies, tally_increments
+from spanledger.core.times import NANO_PER_SECOND
 from spanledger.core.turn import Turn
 from spanledger.core.usage import ActivityPoint, ControlPoint, Evidence, Problem, Signal, UsageRecord
 from spanledger.core.verdict import Hints
@@ -42,6 +43,9 @@ from spanledger.service.turns import turn_sum
 
 _TOLD_MAX = 5
 """Problems that an answer tells of."""
+
+_WAITS_MAX = 2
+"""What waits is due within this many waits: times are rounded up to whole ones."""
 
 _STEP_MAX = 1_000
 """Buckets or payloads that one transaction of `advance` takes, so that deliveries need not wait long."""
@@ -256,6 +260,25 @@ class Pipeline:
             self._reconciler.next_due_unix_nano(),
         )
         return min((at for at in times if at is not None), default=None)
+
+    def follow_clock(self, now_unix_nano: int) -> None:
+        """See that nothing waits longer than it should because the clock was set back since it came.
+
+        What would wait longer than anything can is due now. Ages begin now too: when it came nobody knows any more.
+        """
+        beyond = now_unix_nano + _WAITS_MAX * self._reconciler.wait_nano + NANO_PER_SECOND
+        stores = (self._ledger.evidence, self._ledger.outbox, self._ledger.residuals)
+        times = (
+            self._ledger.evidence.last_due_unix_nano(),
+            self._ledger.outbox.last_ripe_unix_nano(),
+            self._ledger.outbox.last_received_unix_nano(),
+            self._ledger.residuals.last_due_unix_nano(),
+        )
+        if all(at is None or at <= beyond for at in times):
+            return
+        with self._ledger.transaction():
+            for store in stores:
+                store.hasten(beyond, now_unix_nano)
 
     def fold(self, now_unix_nano: int) -> Crowding:
         """Fold what came since into the series: postings and tallies; give which labels did not fit."""

@@ -76,13 +76,16 @@ class Reconciler:
                 start, end = end - 1, end + 1
             _touch(touched, Unreconciled(point.source, start, end))
         if touched:
-            # No sooner than a lone span is posted, which the sums may tell more of.
-            wait = max(self._policy.residual_wait_nano, self._policy.join_window_nano)
-            self._ledger.residuals.note(touched, _in_slot(now_unix_nano + wait, wait))
+            self._ledger.residuals.note(touched, _in_slot(now_unix_nano + self.wait_nano, self.wait_nano))
 
     def next_due_unix_nano(self) -> int | None:
         """When there will be something to do; None when nothing came."""
         return self._ledger.residuals.next_due_unix_nano()
+
+    @property
+    def wait_nano(self) -> int:
+        """How long what came waits for its look: no less than a lone span, which the sums may tell more of, waits."""
+        return max(self._policy.residual_wait_nano, self._policy.join_window_nano)
 
     def advance(self, prices: Prices, now_unix_nano: int) -> bool:
         """Reconcile groups that are due, so many that a transaction is not long; True when there may be more."""

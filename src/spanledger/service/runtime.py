@@ -219,12 +219,16 @@ class Service:
     async def _advance(self) -> None:
         """Post spans and seal payloads as their windows close."""
         while not self._stopping.is_set():
-            due = await self._worker.run(self._parts.pipeline.next_advance_unix_nano)
+            due = await self._worker.run(self._next_advance)
             pause = _ADVANCE_PAUSE_MAX_SECONDS if due is None else (due - time.time_ns()) / NANO_PER_SECOND
             if pause <= 0:
                 await self.settle()
                 continue
             await self._pause(min(pause, _ADVANCE_PAUSE_MAX_SECONDS))
+
+    def _next_advance(self) -> int | None:
+        self._parts.pipeline.follow_clock(time.time_ns())
+        return self._parts.pipeline.next_advance_unix_nano()
 
     async def _use(self, prices: Prices) -> None:
         """Price by these from the next delivery on. What is due is posted before, so that no delivery has two books."""

@@ -63,6 +63,15 @@ def test_a_lone_span_is_charged_when_its_window_has_closed() -> None:
     assert after.wait_until_unix_nano is None
 
 
+@pytest.mark.parametrize(
+    ("now_seconds", "waits"), [(-8, False), (-7.999, True), (2, True), (11.999, True), (12, False)]
+)
+def test_a_lone_span_that_seems_to_come_in_more_than_a_window_has_waited(now_seconds: float, waits: bool) -> None:
+    """It came at 2 s; only a clock that was set back since can say that that is more than 10 s from now."""
+    span = [sighting(Evidence.SPAN, "a", 0, request_id="req", received_seconds=2)]
+    assert (charged(span, now_seconds) == set()) is waits
+
+
 def test_of_conflicting_logs_the_fuller_one_wins_in_any_order() -> None:
     unsplit = sighting(Evidence.LOG, "unsplit", 0, request_id="req")
     full = sighting(Evidence.LOG, "full", 0, request_id="req")
