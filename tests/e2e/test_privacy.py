@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -22,6 +23,19 @@ from support.truth import CAPTURES
 
 FOLDERS = [CAPTURES / name for name in ("s02_tools_edit_commit", "s03_subagent")]
 SECRET = "a-word-that-only-the-user-said"
+PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "privacy.md").read_text()
+EXAMPLE = PAGE.partition("```yaml\n")[2].partition("```")[0]
+JANE = {
+    "user.email": "jane@example.test",
+    "user.id": "id-of-jane",
+    "user.account_uuid": "uuid-of-jane",
+    "user.account_id": "account-of-jane",
+    "prompt": "what jane said",
+    "full_command": "rm what-jane-had",
+    "host.name": "host-of-jane",
+    "note": "ask jane@example.test",
+}
+CLEAR = ("jane@example", "-of-jane", "what jane", "what-jane")
 NOBODY = "http://127.0.0.1:9"
 """A destination that is away: nothing listens on the port of `discard`."""
 
@@ -47,15 +61,15 @@ def _word(text: str) -> AnyValue:
     return AnyValue(string_value=text)
 
 
-def fill(message: Message) -> None:
-    """Add the secrets wherever a message may hold attributes."""
+def fill(message: Message, pairs: Sequence[KeyValue]) -> None:
+    """Add attributes wherever a message may hold some."""
     for field, value in message.ListFields():
         if field.message_type is None or field.message_type.full_name.endswith(("AnyValue", "KeyValue")):
             continue
         for inner in value if field.is_repeated else [value]:
-            fill(inner)
+            fill(inner, pairs)
     if "attributes" in message.DESCRIPTOR.fields_by_name:
-        message.attributes.extend(secrets())  # type: ignore[attr-defined]
+        message.attributes.extend(pairs)  # type: ignore[attr-defined]
 
 
 def told() -> list[Delivery]:
@@ -77,7 +91,7 @@ def _filled(delivery: Delivery) -> Delivery:
             for scope in (scope for group in request.resource_logs for scope in group.scope_logs):
                 scope.log_records.add(body=_word(SECRET))
                 scope.log_records.add(body=AnyValue(kvlist_value=_pairs(role=_word("user"), parts=_word(SECRET))))
-    fill(request)
+    fill(request, list(secrets()))
     return Delivery(delivery.signal, Encoding.PROTOBUF, request.SerializeToString())
 
 
@@ -115,6 +129,42 @@ def test_content_that_is_dropped_is_neither_on_disk_nor_sent_on(transport: Trans
     assert not any(SECRET.encode() in found for found in asyncio.run(run()))
     reference = replay_folders(FOLDERS, tmp_path / "reference.db")
     assert standing(ledger_path).balances == reference.balances
+
+
+def people() -> list[Delivery]:
+    """A capture whose sender says who she is, on what host, and what she does."""
+    return [_of_jane(body.delivery) for body in read_folder(CAPTURES / "s03_subagent")]
+
+
+def _of_jane(delivery: Delivery) -> Delivery:
+    request = REQUESTS[delivery.signal].FromString(protobuf_body(delivery))
+    fill(request, [KeyValue(key=key, value=_word(text)) for key, text in JANE.items()])
+    return Delivery(delivery.signal, Encoding.PROTOBUF, request.SerializeToString())
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_the_manuals_example_leaves_nothing_in_clear(transport: Transport, tmp_path: Path) -> None:
+    ledger_path, salt = tmp_path / "ledger.db", tmp_path / "salt"
+    salt.write_text("a salt of a decent length")
+    example = yaml.safe_load(EXAMPLE)["privacy"] | {"salt_file": str(salt)}
+    privacy = {f"privacy__{key}": value for key, value in example.items()}
+    assert {"privacy__rules", "privacy__identities", "privacy__content"} <= privacy.keys()
+
+    async def run() -> list[bytes]:
+        away = privacy | {"exporter__endpoint": NOBODY, "forward__flush_timeout_seconds": "0.1"}
+        async with running(ledger_path, **away) as up:
+            await send(transport, up.addresses, people())
+            await up.service.rest()
+            kept, waiting = on_disk(ledger_path), outbox(ledger_path)
+        async with running(ledger_path, **privacy) as up:
+            pass
+        assert len(waiting) == len(people())
+        forwarded = [body for bodies in up.sink.bodies.values() for body in bodies]
+        return [kept, on_disk(ledger_path), *waiting, *forwarded]
+
+    found = asyncio.run(run())
+    assert [text for text in CLEAR if any(text.encode() in one for one in found)] == []
+    assert standing(ledger_path).figures.report.cost_picousd > 0
 
 
 def test_without_a_destination_the_ledger_never_holds_content(tmp_path: Path) -> None:

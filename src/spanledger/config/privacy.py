@@ -25,7 +25,7 @@ def _pattern(value: str) -> str:
 
 
 class Rule(Section):
-    """One rule; the first that concerns an attribute decides."""
+    """One rule; the first that concerns an attribute and has no `matching` decides."""
 
     keys: list[str] = Field(min_length=1)
     action: Action
@@ -38,6 +38,8 @@ class Rule(Section):
             raise ValueError(f"{', '.join(protected)}: cost is made of it, and it is never redacted")
         if self.action is Action.DROP and self.matching is None and SENDER_KEYS & set(self.keys):
             raise ValueError("user.id, user.account_uuid and user.account_id tell senders apart: use `action: hash`")
+        if self.matching is not None and self.action is Action.KEEP:
+            raise ValueError("matching goes with `hash` or `drop`: what matches no rule is kept anyway")
         return self
 
 
@@ -55,7 +57,7 @@ class Privacy(Section):
     rules: list[Rule] = Field(
         default=[],
         description="Rules before these: `keys` (`*` and `?` as in file names), `action`, and `matching`, a regular "
-        "expression: then only the matching parts of texts are changed.",
+        "expression: then only the matching parts of texts are changed, and the next rules are asked too.",
     )
     salt_file: Path | None = Field(
         default=None, description=f"File whose content salts hashes, {SALT_BYTES_MIN} bytes or more; keep it secret."

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import translate
-from functools import cache
+from functools import cache, partial
 
 from spanledger.core.semconv import In
 
@@ -43,7 +43,7 @@ class Action(StrEnum):
 class RedactionRule:
     """What becomes of attributes whose key matches one of some patterns (`*` and `?` as in file names).
 
-    With `matching` only the parts of a text value that match it are hashed or dropped.
+    With `matching` only the parts of a text value that match it are hashed or dropped; such a rule never keeps.
     """
 
     keys: tuple[str, ...]
@@ -63,38 +63,55 @@ def _matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(map(translate, patterns)))
 
 
+Rules = tuple[RedactionRule, ...]
+"""What becomes of one attribute: nothing, or one rule for the whole value, or rules for parts of it, in order."""
+
+
 class Redaction:
-    """Rules in order, the first that concerns a key decides; what no rule concerns is kept."""
+    """Rules in order. What is for the whole value decides; until then each that is for parts of texts does its part."""
 
     def __init__(self, rules: Sequence[RedactionRule], salt: bytes) -> None:
         self._rules = tuple(rules)
         self._salt = salt
-        self._decisions: dict[str, RedactionRule | None] = {}
+        self._decisions: dict[str, Rules] = {}
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is ever changed."""
         return all(rule.action is Action.KEEP for rule in self._rules)
 
-    def rule_for(self, key: str) -> RedactionRule | None:
-        """The rule that changes an attribute; None when it is kept. Decisions are remembered, a bounded number."""
+    def rules_for(self, key: str) -> Rules:
+        """The rules that change an attribute. Decisions are remembered, a bounded number."""
         if key in self._decisions:
             return self._decisions[key]
-        rule = None if key in PROTECTED_KEYS else next((one for one in self._rules if one.concerns(key)), None)
         if len(self._decisions) >= _DECISIONS_MAX:
             self._decisions.clear()
-        self._decisions[key] = rule = None if rule is None or rule.action is Action.KEEP else rule
-        return rule
+        self._decisions[key] = rules = () if key in PROTECTED_KEYS else self._decided(key)
+        return rules
+
+    def _decided(self, key: str) -> Rules:
+        """Ask the rules in order. A hash of the whole is one of what came, whatever would have become of its parts."""
+        parts: list[RedactionRule] = []
+        for rule in self._rules:
+            if not rule.concerns(key):
+                continue
+            if rule.matching is not None:
+                parts.append(rule)
+                continue
+            return tuple(parts) if rule.action is Action.KEEP else (rule,)
+        return tuple(parts)
 
     def hashed(self, text: str) -> str:
         """Name a text in 32 hexadecimal digits: equal texts have equal names, which only the salt can lead back."""
         return hmac.new(self._salt, text.encode(), hashlib.sha256).hexdigest()[:_HASH_DIGITS]
 
-    def redacted(self, rule: RedactionRule, text: str) -> str | None:
-        """A text as a rule leaves it; None when the attribute is dropped."""
-        if rule.matching is not None:
-            return rule.matching.sub(lambda match: self._part(rule.action, match[0]), text)
-        return None if rule.action is Action.DROP else self.hashed(text)
+    def redacted(self, rules: Rules, text: str) -> str | None:
+        """A text as rules leave it; None when the attribute is dropped."""
+        for rule in rules:
+            if rule.matching is None:
+                return None if rule.action is Action.DROP else self.hashed(text)
+            text = rule.matching.sub(partial(self._part, rule.action), text)
+        return text
 
-    def _part(self, action: Action, part: str) -> str:
-        return DROPPED if action is Action.DROP else self.hashed(part)
+    def _part(self, action: Action, part: re.Match[str]) -> str:
+        return DROPPED if action is Action.DROP else self.hashed(part[0])

@@ -14,7 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from spanledger.core import content_keys
 from spanledger.core.errors import PermanentError
 from spanledger.core.reasons import Reason
-from spanledger.core.redaction import DROPPED, Action, Redaction, RedactionRule
+from spanledger.core.redaction import DROPPED, Action, Redaction, Rules
 from spanledger.core.usage import Problem, Signal
 from spanledger.otlp.places import RECORDS, RESOURCE, SCOPE, Tree
 from spanledger.otlp.wire import LENGTH_DELIMITED, WireField, fields, sized, varint
@@ -109,11 +109,11 @@ class _Walk:
             pair = KeyValue.FromString(attribute)
         except DecodeError as error:
             raise PermanentError(f"an attribute is not sound: {error}") from None
-        rule = self.redaction.rule_for(pair.key)
-        if rule is None and pair.value.WhichOneof("value") not in _NESTED:
+        rules = self.redaction.rules_for(pair.key)
+        if not rules and pair.value.WhichOneof("value") not in _NESTED:
             return attribute
         before = pair.SerializeToString(deterministic=True)
-        if not self._keeps(pair.value, rule):
+        if not self._keeps(pair.value, rules):
             return None
         after = pair.SerializeToString(deterministic=True)
         return attribute if after == before else after
@@ -123,52 +123,56 @@ class _Walk:
 
         One that is dropped leaves a word: an event without a body could be a call, and totals would change.
         """
-        rule = self.redaction.rule_for(content_keys.BODY_KEY)
+        rules = self.redaction.rules_for(content_keys.BODY_KEY)
         try:
             value = AnyValue.FromString(body)
         except DecodeError as error:
             raise PermanentError(f"a body is not sound: {error}") from None
         kind = value.WhichOneof("value")
-        if kind is None or (rule is None and kind not in _NESTED) or _EVENT_NAME.fullmatch(value.string_value):
+        if kind is None or (not rules and kind not in _NESTED) or _EVENT_NAME.fullmatch(value.string_value):
             return body
         before = value.SerializeToString(deterministic=True)
-        if not self._keeps(value, rule):
+        if not self._keeps(value, rules):
             value.string_value = DROPPED
         after = value.SerializeToString(deterministic=True)
         return body if after == before else after
 
     def _status_message(self, message: bytes) -> bytes | None:
-        rule = self.redaction.rule_for(content_keys.STATUS_MESSAGE_KEY)
-        if rule is None or not message:
+        rules = self.redaction.rules_for(content_keys.STATUS_MESSAGE_KEY)
+        if not rules or not message:
             return message
-        text = self.redaction.redacted(rule, message.decode(errors="replace"))
+        text = self.redaction.redacted(rules, message.decode(errors="replace"))
         return None if text is None else text.encode()
 
-    def _keeps(self, value: AnyValue, rule: RedactionRule | None) -> bool:
+    def _keeps(self, value: AnyValue, rules: Rules) -> bool:
         """Redact a value in place; False when the attribute is to be dropped.
 
-        A rule with a pattern, or none, goes down into lists and maps; keys of maps have rules of their own.
+        Rules for parts, or none, go down into lists and maps; keys of maps have rules of their own before these.
         """
-        if rule is not None and rule.matching is None:
-            return self._replaces(value, rule)
+        if rules and rules[0].matching is None:
+            return self._replaces(value, rules[0].action)
         match value.WhichOneof("value"):
             case "kvlist_value":
                 pairs = value.kvlist_value.values
-                kept = [pair for pair in pairs if self._keeps(pair.value, self.redaction.rule_for(pair.key) or rule)]
+                kept = [pair for pair in pairs if self._keeps(pair.value, self._inner_rules(pair.key, rules))]
                 del pairs[:]
                 pairs.extend(kept)
             case "array_value":
                 for inner in value.array_value.values:
-                    self._keeps(inner, rule)
-            case "string_value" if rule is not None:
-                value.string_value = self.redaction.redacted(rule, value.string_value) or ""
+                    self._keeps(inner, rules)
+            case "string_value" if rules:
+                value.string_value = self.redaction.redacted(rules, value.string_value) or ""
             case _:
                 pass
         return True
 
-    def _replaces(self, value: AnyValue, rule: RedactionRule) -> bool:
-        """Hash a whole value, as the text that it is or is written as; False when the rule drops it."""
-        if rule.action is Action.DROP:
+    def _inner_rules(self, key: str, outer: Rules) -> Rules:
+        """Rules of a key in a map and then those of the map, each once."""
+        return tuple(dict.fromkeys((*self.redaction.rules_for(key), *outer)))
+
+    def _replaces(self, value: AnyValue, action: Action) -> bool:
+        """Hash a whole value, as the text that it is or is written as; False when it is dropped."""
+        if action is Action.DROP:
             return False
         is_text = value.WhichOneof("value") == "string_value"
         text = value.string_value if is_text else value.SerializeToString(deterministic=True).hex()

@@ -27,6 +27,7 @@ def problems_of(**privacy: Any) -> list[str]:
         ({"rules": [{"keys": ["model"], "action": "drop"}]}, "model: cost is made of it"),
         ({"rules": [{"keys": ["user.id"], "action": "drop"}]}, "use `action: hash`"),
         ({"rules": [{"keys": ["x"], "action": "drop", "matching": "("}]}, "is not a regular expression"),
+        ({"rules": [{"keys": ["x"], "action": "keep", "matching": "a"}]}, "goes with `hash` or `drop`"),
         ({"rules": [{"keys": [], "action": "drop"}]}, "at least 1 item"),
         ({"rules": [{"keys": ["x"], "action": "burn"}]}, "'keep', 'hash' or 'drop'"),
     ],
@@ -60,11 +61,11 @@ def test_rules_come_before_the_sections_own(tmp_path: Path) -> None:
     }
     redaction = load_redaction(load_settings(None, {}, {"privacy": privacy}).privacy)
     assert redaction is not None
-    found = {key: redaction.rule_for(key) for key in ("user.email", "user.id", "prompt", "user_prompt", "model")}
-    assert {key: None if rule is None else rule.action for key, rule in found.items()} == {
-        "user.email": Action.DROP,
-        "user.id": Action.HASH,
-        "prompt": None,
-        "user_prompt": Action.DROP,
-        "model": None,
+    found = {key: redaction.rules_for(key) for key in ("user.email", "user.id", "prompt", "user_prompt", "model")}
+    assert {key: [rule.action for rule in rules] for key, rules in found.items()} == {
+        "user.email": [Action.DROP],
+        "user.id": [Action.HASH],
+        "prompt": [],
+        "user_prompt": [Action.DROP],
+        "model": [],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,22 +23,53 @@ EVERYTHING = Redaction([RedactionRule(("*",), Action.DROP)], b"")
 
 @pytest.mark.parametrize("key", sorted(PROTECTED_KEYS))
 def test_no_rule_touches_what_cost_is_made_of(key: str) -> None:
-    assert EVERYTHING.rule_for(key) is None
-    assert Redaction([RedactionRule((key,), Action.HASH)], b"").rule_for(key) is None
+    assert EVERYTHING.rules_for(key) == ()
+    assert Redaction([RedactionRule((key,), Action.HASH)], b"").rules_for(key) == ()
 
 
 @pytest.mark.parametrize("key", ["user.id", "user.account_uuid", "user.account_id"])
 def test_a_pattern_does_not_drop_what_tells_senders_apart(key: str) -> None:
     """Named in a rule it is a mistake of configuration; a pattern passes over it to the next rule."""
-    assert EVERYTHING.rule_for(key) is None
+    assert EVERYTHING.rules_for(key) == ()
     hashed = RedactionRule(IDENTITY_KEYS, Action.HASH)
-    assert Redaction([RedactionRule(("user.*",), Action.DROP), hashed], b"").rule_for(key) == hashed
+    assert Redaction([RedactionRule(("user.*",), Action.DROP), hashed], b"").rules_for(key) == (hashed,)
 
 
 def test_a_pattern_drops_an_email() -> None:
-    rule = EVERYTHING.rule_for("user.email")
-    assert rule is not None
+    (rule,) = EVERYTHING.rules_for("user.email")
     assert rule.action is Action.DROP
+
+
+EMAILS = RedactionRule(("*",), Action.HASH, re.compile(r"[\w.]+@[\w.]+"))
+DIGITS = RedactionRule(("*",), Action.DROP, re.compile(r"[0-9]+"))
+EXEMPT = RedactionRule(("note",), Action.KEEP)
+HASHED = RedactionRule(("note",), Action.HASH)
+DROPPED = RedactionRule(("note",), Action.DROP)
+
+
+@pytest.mark.parametrize(
+    ("rules", "asked"),
+    [
+        ((DIGITS, HASHED), (HASHED,)),
+        ((DIGITS, DROPPED, HASHED), (DROPPED,)),
+        ((EMAILS, DIGITS), (EMAILS, DIGITS)),
+        ((EMAILS, EXEMPT, DIGITS, DROPPED), (EMAILS,)),
+        ((EXEMPT, EMAILS), ()),
+        ((DROPPED, EMAILS), (DROPPED,)),
+    ],
+)
+def test_a_rule_for_parts_leaves_the_rules_behind_it_asked(
+    rules: tuple[RedactionRule, ...], asked: tuple[RedactionRule, ...]
+) -> None:
+    """Whatever is for the whole value ends the search; hashed or dropped as a whole, parts do not matter."""
+    assert Redaction(rules, b"").rules_for("note") == asked
+
+
+def test_parts_go_by_every_rule_and_a_whole_is_hashed_as_it_came() -> None:
+    """A person has one hash, whether another rule looks for parts of the name or not."""
+    redaction = Redaction([], b"salt")
+    assert redaction.redacted((DIGITS, EMAILS), "call 42 a@b.c") == f"call [dropped] {redaction.hashed('a@b.c')}"
+    assert redaction.redacted(Redaction([DIGITS, HASHED], b"salt").rules_for("note"), "a1") == redaction.hashed("a1")
 
 
 def test_content_is_nothing_that_is_read_labelled_or_written() -> None:

@@ -112,6 +112,25 @@ def test_a_pattern_changes_only_the_parts_of_texts_that_match(tmp_path: Path) ->
     assert number.value.int_value == 3
 
 
+def test_rules_of_a_map_and_of_a_key_in_it_both_do_their_part() -> None:
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add()
+    texts = {key: AnyValue(string_value="ask jane, room 42") for key in ("who", "secret", "kept")}
+    inner = KeyValueList(values=[KeyValue(key=key, value=text) for key, text in texts.items()])
+    record.attributes.append(KeyValue(key="talk", value=AnyValue(kvlist_value=inner)))
+    rules = redaction(
+        RedactionRule(("talk",), Action.DROP, re.compile(r"\d+")),
+        RedactionRule(("who",), Action.DROP, re.compile(r"jane")),
+        RedactionRule(("secret",), Action.DROP),
+    )
+    changed = ExportLogsServiceRequest.FromString(redact(Signal.LOGS, request.SerializeToString(), rules).body)
+    (talk,) = changed.resource_logs[0].scope_logs[0].log_records[0].attributes
+    assert {pair.key: pair.value.string_value for pair in talk.value.kvlist_value.values} == {
+        "who": "ask [dropped], room [dropped]",
+        "kept": "ask jane, room [dropped]",
+    }
+
+
 def test_a_value_that_is_no_text_is_hashed_to_text() -> None:
     request = ExportLogsServiceRequest()
     record = request.resource_logs.add().scope_logs.add().log_records.add()
