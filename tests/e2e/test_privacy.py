@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
+from click.testing import Result
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+from typer.testing import CliRunner
 
+from spanledger.cli.main import app
 from spanledger.core.content_keys import CONTENT_KEYS
 from spanledger.core.delivery import Delivery, Encoding
+from spanledger.core.events import Event
 from spanledger.core.usage import Signal
+from support.logged import messages_of
 from support.replaying import open_parts, read_folder, replay_folders, rest, take
 from support.serving import REQUESTS, Transport, protobuf_body, running, send, standing
+from support.telling import Client, Usage
 from support.truth import CAPTURES
 
 FOLDERS = [CAPTURES / name for name in ("s02_tools_edit_commit", "s03_subagent")]
@@ -165,6 +174,63 @@ def test_the_manuals_example_leaves_nothing_in_clear(transport: Transport, tmp_p
     found = asyncio.run(run())
     assert [text for text in CLEAR if any(text.encode() in one for one in found)] == []
     assert standing(ledger_path).figures.report.cost_picousd > 0
+
+
+BUDGETS = """
+budgets:
+  warn_at_percent: [50]
+  limits:
+    of-jane: {scope: user, owner: "jane@example.test", period: month, limit_usd: 4, basis: [billed, unknown]}
+    of-others: {scope: user, owner: "joe@example.test", period: month, limit_usd: 4, basis: [billed, unknown]}
+"""
+HASHED = "privacy: {identities: hash, salt_file: SALT}"
+
+
+def cli(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
+
+
+def spent_of(folder: Path, privacy: str) -> tuple[list[str], str, bytes]:
+    """What budgets and a report say after two dollars of jane and one of joe, and all that the service tells."""
+    folder.mkdir()
+    ledger_path, config = folder / "ledger.db", folder / "spanledger.yaml"
+    (folder / "salt").write_text("a salt of a decent length")
+    config.write_text(BUDGETS + privacy.replace("SALT", str(folder / "salt")))
+    given = yaml.safe_load(config.read_text())
+    more = {f"{section}__{key}": value for section, keys in given.items() for key, value in keys.items()}
+    usage, now = Usage(input=250_000), time.time_ns()  # x 4 USD / 1,000,000 = 1 USD a call
+    senders = [("jane", 2), ("joe", 1)]
+
+    async def run() -> bytes:
+        async with running(ledger_path, **more) as up:
+            for name, calls in senders:
+                client = Client(session=name, user=f"id-{name}", sender={"user.email": f"{name}@example.test"})
+                logs = [client.log(f"req_{name}_{n}", "claude-opus-5-5", usage, at=now) for n in range(calls)]
+                await send(Transport.GRPC, up.addresses, logs)
+            await up.service.rest()
+            url = f"http://{up.addresses.admin}/metrics"
+            scraped = (await asyncio.to_thread(requests.get, url, timeout=10)).content
+        return b"".join([scraped, *up.sink.bodies[Signal.METRICS], *up.sink.bodies[Signal.LOGS]])
+
+    said = asyncio.run(run())
+    asked = ("--config", config, "--ledger", ledger_path, "--json")
+    states = json.loads(cli("budget", "status", *asked).stdout)["budgets"]
+    report = json.loads(cli("report", *asked, "--where", "user=jane@example.test", "--by", "model").stdout)
+    return [state["spent_usd"] for state in states], report["lines"][0]["cost_usd"], said
+
+
+def test_budgets_and_questions_by_name_count_hashed_people(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    plain = spent_of(tmp_path / "plain", "")
+    assert plain[:2] == (["2", "1"], "2")
+    assert b"jane@example.test" in plain[2]
+    assert "jane@example.test" in messages_of(caplog, Event.BUDGET_REACHED)[0]  # 2 of 4 USD: the level of 50 %
+    caplog.clear()
+    hashed = spent_of(tmp_path / "hashed", HASHED)
+    assert hashed[:2] == plain[:2]
+    assert b"example.test" not in hashed[2]
+    assert b"spanledger_budget_spent" in hashed[2]
+    assert len(messages_of(caplog, Event.BUDGET_REACHED)) == 1
+    assert "example.test" not in caplog.text
 
 
 def test_without_a_destination_the_ledger_never_holds_content(tmp_path: Path) -> None:

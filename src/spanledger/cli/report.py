@@ -17,6 +17,7 @@ from rich.progress import Progress
 from spanledger.cli.options import ConfigOption, JsonOption, LedgerOption, exits_on_bad_input, offline_environment
 from spanledger.cli.report_tables import print_report
 from spanledger.config.fields import read_zone
+from spanledger.config.names import Names
 from spanledger.config.references import load_references
 from spanledger.config.sections import Settings
 from spanledger.config.settings import load_settings
@@ -112,13 +113,14 @@ def _question(settings: Settings, by: str, period: str, timezone: str | None, co
     if not names:
         problems.append(f"--by: names nothing; give some of {', '.join(known)}")
     wanted: dict[str, str] = {}
+    names_booked = Names(settings.privacy, settings.metrics.resource_labels)
     for condition in conditions:
         name, equals, value = condition.partition("=")
         if not equals or name not in known:
             problems.append(f"--where {condition}: {_nearest(name, known) if equals else 'is not NAME=VALUE'}")
         if name in wanted:
             problems.append(f"--where {condition}: {name} has one value; ask for each alone, or group --by {name}")
-        wanted[name] = value
+        wanted[name] = names_booked.booked(name, value, f"--where {condition}")
     zone: tzinfo = UTC
     try:
         zone = read_zone(timezone or settings.calendar.timezone)

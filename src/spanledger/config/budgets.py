@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from spanledger.config.fields import Section
+from spanledger.config.names import Names
 from spanledger.core.budget import Budget, Scope
 from spanledger.core.money import parse_usd
 from spanledger.core.periods import Cycle
@@ -40,7 +41,9 @@ class Limit(Section):
     """One budget."""
 
     scope: str = Field(default=Scope.ORGANIZATION, description="`organization`, `user`, or a label.")
-    owner: str = Field(default="", description="The user or the label's value; `*`: each of them by itself.")
+    owner: str = Field(
+        default="", description="The user or the label's value, as senders send it; `*`: each of them by itself."
+    )
     period: Cycle = Field(description="`day`, `week` or `month`.")
     limit_usd: Annotated[str, BeforeValidator(_money)] = Field(description="The limit in USD.")
     basis: Annotated[list[Basis], AfterValidator(_bases)] = Field(
@@ -64,13 +67,19 @@ class Budgets(Section):
     )
 
 
-def budgets_of(section: Budgets) -> tuple[Budget, ...]:
-    """The budgets of the settings, in their order."""
+def budgets_of(section: Budgets, names: Names | None = None) -> tuple[Budget, ...]:
+    """The budgets of the settings, in their order; with `names` of owners as usage is booked under them.
+
+    Raises:
+        ConfigError: nothing is booked under an owner, or the salt cannot be read.
+    """
     return tuple(
         Budget(
             name=name,
             scope=limit.scope,
-            owner=limit.owner,
+            owner=limit.owner
+            if names is None
+            else names.booked(limit.scope, limit.owner, f"budgets.limits.{name}.owner"),
             cycle=limit.period,
             limit_picousd=parse_usd(limit.limit_usd),
             bases=tuple(limit.basis),

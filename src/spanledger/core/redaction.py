@@ -28,6 +28,9 @@ PROTECTED_KEYS = frozenset(key.value for key in In) - frozenset(IDENTITY_KEYS)
 
 DROPPED = "[dropped]"
 _HASH_DIGITS = 32
+HASH = re.compile(rf"[0-9a-f]{{{_HASH_DIGITS}}}")
+"""What the hash of a text looks like."""
+
 _DECISIONS_MAX = 4_096
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from spanledger.config.budgets import budgets_of
 from spanledger.config.fields import read_zone
+from spanledger.config.names import Names
 from spanledger.config.sections import Settings
 from spanledger.core.budget import Budget, BudgetState, Scope, Spending, looks_back_to
 from spanledger.core.events import Event
@@ -37,10 +38,15 @@ def owner_name(state: BudgetState) -> str:
 
 
 class BudgetWatch:
-    """Spending of one ledger. `refresh` takes up what was posted since; any method may be called from any thread."""
+    """Spending of one ledger. `refresh` takes up what was posted since; any method may be called from any thread.
+
+    Raises:
+        ConfigError: usage is booked under no such name as a budget's owner, or the salt cannot be read.
+    """
 
     def __init__(self, settings: Settings, path: Path) -> None:
-        self.budgets: Sequence[Budget] = budgets_of(settings.budgets)
+        names = Names(settings.privacy, settings.metrics.resource_labels)
+        self.budgets: Sequence[Budget] = budgets_of(settings.budgets, names)
         self.zone: ZoneInfo = read_zone(settings.calendar.timezone)
         self._labels = tuple(dict.fromkeys(settings.metrics.resource_labels.values()))
         self._max_series = settings.metrics.max_series
