@@ -99,7 +99,7 @@ def test_a_fault_of_ours_is_told_as_one_to_try_again(caplog: pytest.LogCaptureFi
     assert messages_of(caplog, Event.RECEIVER_REQUEST_FAILED) == [
         "a request to opentelemetry.proto.collector.trace.v1.TraceService failed"
     ]
-    assert counters.by_reason(Counter.REFUSED) == {Reason.INTERNAL_ERROR: 1}
+    assert counters.by_label(Counter.REFUSED) == {Reason.INTERNAL_ERROR: 1}
 
 
 @pytest.mark.parametrize("gzip", [False, True])

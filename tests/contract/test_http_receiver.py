@@ -129,7 +129,7 @@ def test_a_fault_of_ours_is_told_as_one_to_try_again(caplog: pytest.LogCaptureFi
     answer = post(ScriptedConsumer([KeyError("bug")]), b"{}", counters=counters, content_type=JSON)
     assert (answer.status_code, answer.json()["message"]) == (503, "internal error")
     assert messages_of(caplog, Event.RECEIVER_REQUEST_FAILED) == ["a request to /v1/logs failed"]
-    assert counters.by_reason(Counter.REFUSED) == {Reason.INTERNAL_ERROR: 1}
+    assert counters.by_label(Counter.REFUSED) == {Reason.INTERNAL_ERROR: 1}
 
 
 @pytest.mark.parametrize(

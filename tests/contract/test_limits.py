@@ -120,7 +120,7 @@ def test_what_has_no_room_is_told_to_come_back(kind: type, limits: dict[str, obj
     info = RetryInfo()
     assert status.details[0].Unpack(info)
     assert info.retry_delay.ToSeconds() == 1
-    assert counters.by_reason(Counter.REFUSED) == {Reason.TOO_BUSY: 1}
+    assert counters.by_label(Counter.REFUSED) == {Reason.TOO_BUSY: 1}
 
 
 @RECEIVERS
@@ -146,7 +146,7 @@ def test_one_connection_too_many_is_closed(kind: type) -> None:
 
     assert asyncio.run(run()) == [b""]
     if kind is HttpReceiver:  # gRPC's own library turns them away, and tells nobody
-        assert counters.by_reason(Counter.CONNECTIONS_CLOSED)[Reason.TOO_MANY_CONNECTIONS] == 1
+        assert counters.by_label(Counter.CONNECTIONS_CLOSED)[Reason.TOO_MANY_CONNECTIONS] == 1
 
 
 def test_one_connection_too_many_to_the_admin_port_is_closed(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_one_connection_too_many_to_the_admin_port_is_closed(tmp_path: Path) -> 
         async with running(tmp_path / "ledger.db", receiver__max_connections="1") as up:
             assert up.addresses.admin is not None
             heard = await asyncio.to_thread(talk, up.addresses.admin)
-            return heard, up.service.counters.by_reason(Counter.ADMIN_CONNECTIONS_CLOSED)
+            return heard, up.service.counters.by_label(Counter.ADMIN_CONNECTIONS_CLOSED)
 
     assert asyncio.run(run()) == ((b"HTTP/1.1 200 OK", b""), {Reason.TOO_MANY_CONNECTIONS: 1})
 
@@ -308,7 +308,7 @@ def test_a_limit_that_is_set_lower_refuses_what_the_default_takes(
         async with running(tmp_path / "ledger.db", **settings) as up:
             url, given = f"http://{up.addresses.http}/v1/traces", {"content-type": "application/x-protobuf"} | headers
             answer = await asyncio.to_thread(requests.post, url, data=body, headers=given, timeout=20)
-            return answer.status_code, up.service.counters.by_reason(Counter.REFUSED)
+            return answer.status_code, up.service.counters.by_label(Counter.REFUSED)
 
     assert asyncio.run(run()) == (200, {})
     lower = {f"receiver__{name}": limit for name, limit in limits.items()}

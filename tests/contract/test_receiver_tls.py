@@ -184,7 +184,7 @@ def test_plain_http_on_a_tls_port_is_told_so_and_counted(files: Files, mutual: b
         counters = Counters()
         async with listening(files.server(mutual=mutual), counters) as addresses:
             await asyncio.to_thread(talk, addresses[HttpClient])
-            assert counters.by_reason(Counter.REFUSED) == {Reason.WRONG_SCHEME: 2}
+            assert counters.by_label(Counter.REFUSED) == {Reason.WRONG_SCHEME: 2}
             assert await export(HttpClient, addresses, files.client(own=mutual)) == Accepted()
 
     asyncio.run(run())
@@ -197,7 +197,7 @@ def test_tls_on_a_plain_http_port_is_told_so_and_counted() -> None:
             (answer,) = await asyncio.to_thread(converse, addresses[HttpClient], [TLS_HELLO])
         assert answer.status == 400
         assert Status.FromString(answer.body).message == "this port is plain HTTP: send to http://, not https://"
-        assert counters.by_reason(Counter.REFUSED) == {Reason.WRONG_SCHEME: 1}
+        assert counters.by_label(Counter.REFUSED) == {Reason.WRONG_SCHEME: 1}
 
     asyncio.run(run())
 

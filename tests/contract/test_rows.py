@@ -125,6 +125,7 @@ def test_a_row_is_answered_as_the_contract_says(row: Row, transport: Transport, 
     elapsed = time.monotonic() - began
     expected = GRPC_CODES[row.answer] if transport is Transport.GRPC else row.answer
     assert (answer.code, row.said in answer.said) == (expected, True), answer
+    assert target.counted().keys() == counted.keys()  # each said 0 before
     assert_counted(row, transport, target.counted() - counted)
     assert elapsed < row.within_seconds
     assert target.memory_mib("VmHWM") - before < row.growth_mib
@@ -143,6 +144,7 @@ def test_a_conversation_goes_as_the_contract_says(conversation: Conversation, ta
     heard = conversation.talk(port)
     elapsed = time.monotonic() - began
     assert heard == conversation.hears
+    assert target.counted().keys() == counted.keys()
     assert set(conversation.counts) <= {reason for _, reason in target.counted() - counted}
     assert conversation.after_seconds <= elapsed < conversation.after_seconds + 15
     assert target.memory_mib("VmHWM") - before < conversation.growth_mib

@@ -55,7 +55,7 @@ def test_what_is_not_finished_in_time_is_ended_and_counted(
     with caplog.at_level(logging.WARNING):
         assert asyncio.run(run()) == hears
     assert caplog.messages == []
-    assert counters.by_reason(Counter.CONNECTIONS_CLOSED) == closed
+    assert counters.by_label(Counter.CONNECTIONS_CLOSED) == closed
 
 
 def test_what_arrives_in_time_is_answered() -> None:

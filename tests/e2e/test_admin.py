@@ -14,11 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from spanledger.core.events import Event
 from spanledger.core.money import picousd_of_double
+from spanledger.core.prometheus_names import prometheus_name
+from spanledger.core.reasons import Reason
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Signal
 from spanledger.ledger.faults import Fault
 from spanledger.receiver.admin_server import Readiness
-from spanledger.telemetry import Counter
+from spanledger.telemetry import COUNTERS, DESTINATION, Counter
 from support.logged import messages_of
 from support.processes import start_serve
 from support.replaying import read_folder, replay_folders
@@ -65,13 +67,35 @@ def test_a_scrape_has_the_money_of_the_ledger_and_the_counters_of_the_component(
     sent = len(deliveries()) + 2
     assert second["spanledger_receiver_requests_total", ()] == sent
     assert second["spanledger_receiver_refused_total", (("reason", "unreadable_body"),)] == 1
-    assert second["spanledger_forward_payloads_total", ()] == sent
+    assert second["spanledger_forward_payloads_total", (("destination", "default"),)] == sent
     assert second["spanledger_outbox_payloads", (("destination", "default"), ("state", "pending"))] == 0
     assert second["spanledger_ledger_writable_ratio", ()] == 1
     assert second["spanledger_commit_duration_seconds_count", ()] >= 1
     assert second["spanledger_series", (("metric", "spanledger.cost"),)] > 0
     assert second["spanledger_process_memory_bytes", ()] > 10 * 2**20  # Python alone takes more
     assert second["spanledger_ledger_size_bytes", ()] > (tmp_path / "ledger.db").stat().st_size / 2
+
+
+def test_every_counter_says_0_before_it_counts(tmp_path: Path) -> None:
+    """For every reason and every destination, one that only the outbox still knows included."""
+
+    async def run() -> str:
+        gone = {"gone": {"endpoint": "http://127.0.0.1:1"}}
+        async with running(tmp_path / "ledger.db", destinations=gone, forward__flush_timeout_seconds="0.001") as up:
+            await send(Transport.GRPC, up.addresses, deliveries()[:1])
+        async with running(tmp_path / "ledger.db") as up:
+            return (await ask(up, "/metrics")).text
+
+    first = samples(asyncio.run(run()))
+    values: dict[str, set[str]] = {"reason": set(), "destination": set()}
+    for counter, spec in COUNTERS.items():
+        name = prometheus_name(spec.name, spec.unit, is_counter=True)
+        told = {labels[0][1] if labels else "" for (sample, labels) in first if sample == name}
+        assert told or not spec.is_exported, counter
+        if spec.label is not None:
+            values[spec.label] |= told
+            assert spec.label != DESTINATION or told == {"default", "gone"}
+    assert values["reason"] == set(Reason)
 
 
 def test_labels_without_room_are_counted_and_their_money_is_in_the_overflow(tmp_path: Path) -> None:

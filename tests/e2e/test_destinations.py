@@ -152,15 +152,15 @@ def test_what_no_destination_took_in_time_is_dropped_and_counted(
     """A destination that is away when the service stops, and is not in the settings any more when it starts again."""
     ledger_path, day_seconds = tmp_path / "ledger.db", "86400"
 
-    async def forget(max_age_seconds: str) -> tuple[int, int]:
+    async def forget(max_age_seconds: str) -> tuple[int, dict[str, int]]:
         more = {"forward__outbox_max_age_seconds": max_age_seconds}
         async with running(ledger_path, **more) as up:
             await up.service.rest()
             await up.service.settle()
             waiting = up.service._parts.ledger.outbox.state("gone").pending
-            return waiting, up.service.counters.snapshot()[Counter.PAYLOADS_EXPIRED]
+            return waiting, up.service.counters.by_label(Counter.PAYLOADS_EXPIRED)
 
-    async def run() -> list[tuple[int, int]]:
+    async def run() -> list[tuple[int, dict[str, int]]]:
         gone = {"gone": {"endpoint": "http://127.0.0.1:1"}}
         async with running(ledger_path, destinations=gone, forward__flush_timeout_seconds="0.001") as up:
             await send(Transport.GRPC, up.addresses, deliveries())
@@ -168,7 +168,7 @@ def test_what_no_destination_took_in_time_is_dropped_and_counted(
 
     caplog.set_level(logging.WARNING)
     sent = len(deliveries())
-    assert asyncio.run(run()) == [(sent, 0), (0, sent)]
+    assert asyncio.run(run()) == [(sent, {}), (0, {"gone": sent})]
     assert any("destination gone does not take" in one for one in messages_of(caplog, Event.DESTINATION_AWAY))
     assert len(messages_of(caplog, Event.SERVICE_STOPPED_EARLY)) == 1
     (first, second) = messages_of(caplog, Event.DESTINATION_UNKNOWN)
@@ -177,16 +177,19 @@ def test_what_no_destination_took_in_time_is_dropped_and_counted(
     assert standing(ledger_path).balances == reference.balances
 
 
-def test_a_full_outbox_drops_forwarding_and_never_the_usage(tmp_path: Path) -> None:
-    async def run() -> int:
+def test_a_full_outbox_drops_forwarding_and_never_the_usage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> dict[str, int]:
         async with AsyncExitStack() as stack:
             slow = {"endpoint": never_answering(stack), "timeout_seconds": 0.2}
             more = {"forward__outbox_max_bytes": "20000", "forward__flush_timeout_seconds": "0.1"}
             async with running(tmp_path / "ledger.db", destinations={"slow": slow}, **more) as up:
                 await send(Transport.GRPC, up.addresses, deliveries())
                 await up.service.rest()
-                return up.service.counters.snapshot()[Counter.PAYLOADS_NOT_FORWARDED]
+                return up.service.counters.by_label(Counter.PAYLOADS_NOT_FORWARDED)
 
-    assert asyncio.run(run()) > 0
+    dropped = asyncio.run(run())
+    assert dropped["slow"] > 0
+    told = messages_of(caplog, Event.DESTINATION_OUTBOX_FULL)
+    assert "more than forward.outbox_max_bytes waits for destination slow: it will not get what comes now" in told
     reference = replay_folders([FOLDER], tmp_path / "reference.db")
     assert standing(tmp_path / "ledger.db").balances == reference.balances

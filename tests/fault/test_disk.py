@@ -120,7 +120,7 @@ def test_a_disk_that_takes_nothing_loses_nothing_and_recovers_by_itself(
                 await sender.close()
             assert up.service.watch.fault is fault
             assert up.service.counters.snapshot()[Counter.COMMITS_FAILED] >= len(refused)
-            assert up.service.counters.by_reason(Counter.REFUSED) == {Reason.NOT_DURABLE: len(refused)}
+            assert up.service.counters.by_label(Counter.REFUSED) == {Reason.NOT_DURABLE: len(refused)}
             for outcome in refused:
                 assert outcome.retry_after_seconds == 2.0
                 assert fault.advice in outcome.reason

@@ -146,7 +146,7 @@ def test_what_senders_gave_up_keeps_its_room_until_the_ledger_has_taken_it(tmp_p
                 undecided = up.service._worker.undecided
                 assert undecided.bytes <= buffered_bytes
                 assert (undecided.deliveries, said) == (3, [False] * 3 + [True] * 7)
-                assert up.service.counters.by_reason(Counter.REFUSED) == {Reason.NOT_DURABLE: 3, Reason.TOO_BUSY: 7}
+                assert up.service.counters.by_label(Counter.REFUSED) == {Reason.NOT_DURABLE: 3, Reason.TOO_BUSY: 7}
             await until(lambda: up.service._worker.undecided == Undecided(), 30, "the ledger has taken them")
             for number in range(10):
                 assert await sender.export(Signal.LOGS, big_request(size_bytes, number)) == Accepted()

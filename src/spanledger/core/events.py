@@ -33,6 +33,7 @@ class Event(StrEnum):
     BUDGETS_STAND_STILL = "budget.figures_stand_still"
     DESTINATION_AWAY = "destination.away"
     DESTINATION_HEADERS_REFUSED = "destination.headers_refused"
+    DESTINATION_OUTBOX_FULL = "destination.outbox_full"
     DESTINATION_REFUSED = "destination.refused"
     DESTINATION_UNKNOWN = "destination.unknown"
     LEDGER_COMMIT_FAILED = "ledger.commit_failed"
@@ -153,6 +154,14 @@ EVENTS: dict[Event, EventSpec] = {
             "destination {destination} does not take {signal} now; what is for it waits in the ledger: {why}",
             "Mend the destination, or its address and credentials: docs/operate/destinations.md#a-destination-is-away.",
             ("destination", "signal"),
+        ),
+        EventSpec(
+            Event.DESTINATION_OUTBOX_FULL,
+            Level.ERROR,
+            "more than forward.outbox_max_bytes waits for destination {destination}: it will not get what comes now",
+            "Usage is posted all the same. Mend the destination, or give it more room: "
+            "docs/operate/destinations.md#the-outbox-is-full-or-payloads-expired.",
+            ("destination",),
         ),
         EventSpec(
             Event.DESTINATION_REFUSED,

@@ -87,7 +87,7 @@ def _states(queries: Queries) -> list[Placed]:
 
 def _flow(queries: Queries) -> list[Placed]:
     received = tagged(f"({queries.total(Counter.REQUESTS_RECEIVED)})", "kind", "received, for comparison")
-    losses = (tagged(f"({_by_reason(queries, one)} > 0)", "kind", one.value) for one in _LOSSES)
+    losses = (tagged(f"({_by_label(queries, one)} > 0)", "kind", one.value) for one in _LOSSES)
     meanings = " ".join(f"{one.value}: {COUNTERS[one].description}" for one in _LOSSES)
     rates = [
         Ask(f"sum({queries.rate(Counter.REQUESTS_RECEIVED)})", "requests received"),
@@ -112,7 +112,7 @@ def _flow(queries: Queries) -> list[Placed]:
                     f"In the chosen range, what there was of it, beside the requests received. {meanings} {_OWN}",
                     _SILENT,
                 ),
-                Ask(f"sort_desc({either(received, *losses)})", "{{kind}} {{reason}}"),
+                Ask(f"sort_desc({either(received, *losses)})", "{{kind}} {{reason}}{{destination}}"),
                 panels.WHOLE,
             ),
             12,
@@ -121,7 +121,7 @@ def _flow(queries: Queries) -> list[Placed]:
     ]
 
 
-def _by_reason(queries: Queries, counter: Counter) -> str:
+def _by_label(queries: Queries, counter: Counter) -> str:
     label = COUNTERS[counter].label
     return queries.total(counter, by=(label,) if label else ())
 

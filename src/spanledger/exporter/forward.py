@@ -91,7 +91,7 @@ class Forwarder:
             if deferred is None:
                 attempt = 0
                 continue
-            self._counters.add(Counter.EXPORTS_RETRIED)
+            self._counters.add(Counter.EXPORTS_RETRIED, destination=self._destination)
             tell(Event.DESTINATION_AWAY, destination=self._destination, signal=signal, why=deferred.reason)
             await self._pause(self._backoff.next_delay_seconds(attempt, deferred.retry_after_seconds))
             attempt += 1
@@ -102,8 +102,8 @@ class Forwarder:
         outcome = await self._client.export(batch[0].signal, b"".join(payload.body for payload in batch))
         match outcome:
             case Accepted(rejected=rejected):
-                self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, rejected)
-                self._counters.add(Counter.PAYLOADS_FORWARDED, len(batch))
+                self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, rejected, destination=self._destination)
+                self._counters.add(Counter.PAYLOADS_FORWARDED, len(batch), destination=self._destination)
                 await self._outbox.remove(batch)  # Effect 6: COMMIT. After it they are never sent again.
             case Refused(reason=reason):
                 return await self._single_out(batch, reason)
@@ -113,7 +113,7 @@ class Forwarder:
 
     async def _single_out(self, batch: Sequence[Payload], reason: str) -> Deferred | None:
         if len(batch) == 1:
-            self._counters.add(Counter.PAYLOADS_SET_ASIDE)
+            self._counters.add(Counter.PAYLOADS_SET_ASIDE, destination=self._destination)
             await self._outbox.set_aside(batch, reason)
             return None
         for payload in batch:

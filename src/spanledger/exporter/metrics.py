@@ -177,8 +177,9 @@ class MetricsExporter:
         sent = await self._send(parts)
         await self._end(sent)
         taken = [outcome for _, outcome in sent if isinstance(outcome, Accepted)]
-        self._counters.add(Counter.METRIC_EXPORTS_FAILED, len(sent) - len(taken))
-        self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, sum(outcome.rejected for outcome in taken))
+        rejected, to = sum(outcome.rejected for outcome in taken), self._destination
+        self._counters.add(Counter.METRIC_EXPORTS_FAILED, len(sent) - len(taken), destination=to)
+        self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, rejected, destination=to)
         if (why := failure(sent)) is not None:
             tell(Event.METRICS_NOT_SENT, destination=self._destination, why=why)
         return len(taken) == len(sent)

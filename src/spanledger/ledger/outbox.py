@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spanledger.core.delivery import Payload
@@ -130,13 +131,14 @@ class OutboxStore:
             self._leave(destination, payload)
             self._connection.execute("INSERT INTO refusal VALUES (?, ?, ?)", (destination, payload.id, why))
 
-    def expire(self, before_unix_nano: int, limit: int) -> int:
-        """Drop payloads that came before a time, at most `limit`; give to how many destinations one did not get."""
+    def expire(self, before_unix_nano: int, limit: int) -> Mapping[str, int]:
+        """Drop payloads that came before a time, at most `limit`; give how many each destination will not get."""
         rows = self._connection.execute(
             "SELECT id FROM outbox WHERE received_unix_nano < ? ORDER BY received_unix_nano LIMIT ?",
             (before_unix_nano, limit),
         ).fetchall()
-        lost = sum(self._connection.execute("DELETE FROM departure WHERE outbox_id = ?", row).rowcount for row in rows)
+        leave = "DELETE FROM departure WHERE outbox_id = ? RETURNING destination"
+        lost = Tally(str(to) for row in rows for (to,) in self._connection.execute(leave, row).fetchall())
         self._connection.executemany("DELETE FROM refusal WHERE outbox_id = ?", rows)
         self._connection.executemany("DELETE FROM outbox WHERE id = ?", rows)
         self._pending_bytes.clear()

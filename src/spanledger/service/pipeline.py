@@ -92,14 +92,14 @@ class Prepared:
 class Accepted:
     """What became of a group of deliveries.
 
-    `duplicates` are usage records that were there already; `not_forwarded` are payloads that a destination will not
-    get, for its part of the outbox is full; `rejected` counts the records that were refused alone.
+    `duplicates` are usage records that were there already; `not_forwarded` counts by destination payloads
+    that it will not get, for its part of the outbox is full; `rejected` counts the records that were refused alone.
     """
 
     receipts: tuple[Receipt, ...]
     records: int
     duplicates: int
-    not_forwarded: int = 0
+    not_forwarded: Mapping[str, int] = field(default_factory=dict)
     rejected: Mapping[Reason, int] = field(default_factory=dict)
 
 
@@ -223,7 +223,11 @@ class Pipeline:
             self._reconciler.note(map(settled.arrival_of, fresh), points, self._prices, now_unix_nano)
             told = told_by(evidence, fresh, self._options.policy) | duplicate_tallies(repeated)
             self._tally(group, told, now_unix_nano)
-            not_forwarded = sum(self._put_in_outbox(prepared, settled, now_unix_nano) for prepared in group)
+            not_forwarded = Tally(
+                destination
+                for prepared in group
+                for destination in self._put_in_outbox(prepared, settled, now_unix_nano)
+            )
             # Effect 2: COMMIT and its fsync, on leaving this block. A kill before it leaves nothing, as after effect 1;
             # after it the group is booked though no sender knows: one that sends again sends duplicates.
         rejected = Tally(problem.reason for prepared in group for problem in prepared.problems)
@@ -304,12 +308,12 @@ class Pipeline:
             # Effect 9: COMMIT. A kill before it makes the series say 0 once more to a destination that heard just that.
             series.prime(destination, at_unix_nano, keys)
 
-    def expire(self, now_unix_nano: int) -> int:
-        """Drop payloads that no destination took for too long; give how many deliveries will not be."""
+    def expire(self, now_unix_nano: int) -> Mapping[str, int]:
+        """Drop payloads that no destination took for too long; give how many each will not get."""
         before = now_unix_nano - self._options.outbox.max_age_nano
         oldest = self._ledger.outbox.oldest_unix_nano()
         if oldest is None or oldest >= before:
-            return 0
+            return {}
         with self._ledger.transaction():
             return self._ledger.outbox.expire(before, _STEP_MAX)
 
@@ -363,18 +367,18 @@ class Pipeline:
         activity = [point for prepared in group for point in prepared.activity]
         self._ledger.tallies.add_points(activity, began)
 
-    def _put_in_outbox(self, prepared: Prepared, settled: _Settled, now_unix_nano: int) -> int:
-        """Keep a payload for the destinations that take its signal; give how many have no room for it."""
+    def _put_in_outbox(self, prepared: Prepared, settled: _Settled, now_unix_nano: int) -> Sequence[str]:
+        """Keep a payload for the destinations that take its signal; give those that have no room for it."""
         outbox, size_max = self._ledger.outbox, self._options.outbox.max_bytes - len(prepared.body)
         wanted = [route.destination for route in self._options.routes if prepared.signal in route.signals]
         roomy = [destination for destination in wanted if outbox.pending_bytes(destination) <= size_max]
         if not roomy:
-            return len(wanted)
+            return wanted
         ready = now_unix_nano + (self._options.policy.join_window_nano if prepared.waits_for_join else 0)
         sealed = ready <= now_unix_nano
         body = self._enriched(prepared, settled, now_unix_nano) if sealed else prepared.body
         outbox.add(prepared.signal, body, roomy, received_unix_nano=now_unix_nano, ready_unix_nano=ready, sealed=sealed)
-        return len(wanted) - len(roomy)
+        return [destination for destination in wanted if destination not in roomy]
 
     def _enriched(self, prepared: Prepared, settled: _Settled, now_unix_nano: int) -> bytes:
         additions: dict[int, dict[str, Scalar]] = {

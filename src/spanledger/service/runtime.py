@@ -84,7 +84,9 @@ class Service:
             self.counters,
             interval_seconds=settings.prices.reload_interval_seconds,
         )
-        self._telemetry = SelfTelemetry(self.counters, resource_of(parts.ledger))
+        waited_for = parts.ledger.outbox.destinations()
+        known = dict.fromkeys([*(destination.name for destination in destinations), *waited_for])
+        self._telemetry = SelfTelemetry(self.counters, resource_of(parts.ledger), known)
         all_readers: tuple[Reader, ...] = (
             *readers(
                 parts.ledger,
@@ -288,7 +290,7 @@ class Service:
     def _advance_all(self) -> None:
         while self._parts.pipeline.advance(time.time_ns()):
             pass
-        self.counters.add(Counter.PAYLOADS_EXPIRED, self._parts.pipeline.expire(time.time_ns()))
+        self.counters.add_each(Counter.PAYLOADS_EXPIRED, self._parts.pipeline.expire(time.time_ns()))
 
     def _on_accepted(self, accepted: Accepted, seconds: float) -> None:
         self.watch.succeeded()
@@ -296,7 +298,9 @@ class Service:
         self.counters.add(Counter.REQUESTS_RECEIVED, len(accepted.receipts))
         self.counters.add(Counter.RECORDS_RECEIVED, accepted.records)
         self.counters.add(Counter.DUPLICATES, accepted.duplicates)
-        self.counters.add(Counter.PAYLOADS_NOT_FORWARDED, accepted.not_forwarded)
+        self.counters.add_each(Counter.PAYLOADS_NOT_FORWARDED, accepted.not_forwarded)
+        for destination in accepted.not_forwarded:
+            tell(Event.DESTINATION_OUTBOX_FULL, destination=destination)
         for reason, count in accepted.rejected.items():
             self.counters.add(Counter.DROPPED, count, reason=reason)
 

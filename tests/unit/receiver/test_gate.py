@@ -78,9 +78,9 @@ def test_refusals_and_closed_connections_are_counted_by_reason() -> None:
     gate.refused(Reason.TOO_BUSY)
     gate.refused(Reason.BODY_TOO_LARGE)
     gate.closed(Reason.IDLE_CONNECTION)
-    assert counters.by_reason(Counter.REFUSED) == {Reason.TOO_BUSY: 2, Reason.BODY_TOO_LARGE: 1}
+    assert counters.by_label(Counter.REFUSED) == {Reason.TOO_BUSY: 2, Reason.BODY_TOO_LARGE: 1}
     assert counters.snapshot()[Counter.REFUSED] == 3
-    assert counters.by_reason(Counter.CONNECTIONS_CLOSED) == {Reason.IDLE_CONNECTION: 1}
+    assert counters.by_label(Counter.CONNECTIONS_CLOSED) == {Reason.IDLE_CONNECTION: 1}
     assert counters.snapshot()[Counter.DROPPED] == 0
 
 

@@ -24,7 +24,7 @@ def parts_with(tmp_path: Path, **forward: int) -> Parts:
 def kept(parts: Parts, at_unix_nano: int) -> bool:
     """Whether another payload is kept."""
     prepared = prepare(Delivery(Signal.TRACES, Encoding.PROTOBUF, BODY), parts.meter)
-    return parts.pipeline.accept([prepared], at_unix_nano).not_forwarded == 0
+    return parts.pipeline.accept([prepared], at_unix_nano).not_forwarded == {}
 
 
 def test_the_outbox_is_full_when_it_holds_exactly_its_bytes(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_byte_too_few_is_a_payload_less(tmp_path: Path) -> None:
 def test_a_payload_is_as_old_as_it_may_be_before_it_expires(tmp_path: Path) -> None:
     parts = parts_with(tmp_path, outbox_max_age_seconds=3)
     assert kept(parts, 7)
-    assert parts.pipeline.expire(7 + 3 * SECOND_NANO) == 0
-    assert parts.pipeline.expire(8 + 3 * SECOND_NANO) == 1
+    assert parts.pipeline.expire(7 + 3 * SECOND_NANO) == {}
+    assert parts.pipeline.expire(8 + 3 * SECOND_NANO) == {"default": 1}
     assert parts.ledger.outbox.oldest_unix_nano() is None
     parts.ledger.close()
