@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trustme
@@ -23,6 +24,7 @@ from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Tls
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
+from spanledger.receiver import tls
 from spanledger.receiver.tls import ServerTls
 from spanledger.service.receivers import Receivers
 from spanledger.telemetry import Counter, Counters
@@ -31,6 +33,9 @@ from support.hostile import MIB, NO_ANSWER, connect, converse, head
 from support.logged import messages_of
 
 BODY = b"\x0a\x00"
+HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04" + bytes(5)
+"""The preface of a client, and a frame of settings without one."""
+
 CLIENTS = pytest.mark.parametrize("client", [GrpcClient, HttpClient])
 
 
@@ -68,6 +73,14 @@ class Files:
         if not own:
             return Tls(self.folder / ca)
         return Tls(self.folder / ca, self.folder / "client.pem", self.folder / "client.key")
+
+    def sender(self, version: ssl.TLSVersion) -> ssl.SSLContext:
+        """A sender of its own, with the client's certificate and one version of TLS."""
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
+        context.minimum_version = context.maximum_version = version
+        context.load_cert_chain(self.folder / "client.pem", self.folder / "client.key")
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        return context
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +163,77 @@ def test_a_broken_renewal_is_told_and_the_old_certificate_stays(
     assert "server.pem" in message
 
 
-def test_old_tls_is_refused(files: Files) -> None:
-    def talk(address: str) -> None:
+VERSIONS = pytest.mark.parametrize(
+    ("version", "no_tickets"),
+    [
+        (ssl.TLSVersion.TLSv1_3, ssl.Options(0)),
+        (ssl.TLSVersion.TLSv1_2, ssl.Options(0)),
+        (ssl.TLSVersion.TLSv1_2, ssl.OP_NO_TICKET),
+    ],
+    ids=["TLS 1.3", "TLS 1.2 by ticket", "TLS 1.2 by session id"],
+)
+
+
+@CLIENTS
+@VERSIONS
+def test_nobody_comes_back_by_a_session_that_its_authority_no_longer_lets_in(
+    tmp_path: Path, client: type, version: ssl.TLSVersion, no_tickets: ssl.Options
+) -> None:
+    files = Files.make(tmp_path)
+    sender = files.sender(version)
+    sender.options |= no_tickets
+
+    async def run() -> None:
+        async with listening(files.server(mutual=True)) as addresses:
+            address = addresses[client]
+            first = await asyncio.to_thread(resumed, sender, address, None)
+            again = await asyncio.to_thread(resumed, sender, address, first.session)
+            # Shown again each time, so that a certificate that ends lets nobody in either.
+            assert (first.answered, again.answered, again.resumed) == (True, True, False)
+            trustme.CA().cert_pem.write_to_path(tmp_path / "new")
+            (tmp_path / "new").rename(tmp_path / "ca.pem")
+            kept = again.session or first.session
+            assert not (await asyncio.to_thread(resumed, sender, address, kept)).answered
+
+    asyncio.run(run())
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """One connection: whether it got an answer, and whether by a session that was kept."""
+
+    answered: bool
+    resumed: bool = False
+    session: ssl.SSLSession | None = None
+
+
+def resumed(sender: ssl.SSLContext, address: str, session: ssl.SSLSession | None) -> Meeting:
+    """Connect with a session that was kept, and begin with what each of the two protocols answers."""
+    with connect(address) as plain:
+        try:
+            with sender.wrap_socket(plain, server_hostname="localhost", session=session) as connection:
+                over_grpc = connection.selected_alpn_protocol() == "h2"
+                connection.sendall(HTTP2_HELLO if over_grpc else head("/v1/traces", 0))
+                answered = bool(connection.recv(1_000))
+                return Meeting(answered, bool(connection.session_reused), connection.session)
+        except (ssl.SSLError, ConnectionError):
+            return Meeting(answered=False)
+
+
+def test_old_tls_is_refused(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lax(protocol: int) -> ssl.SSLContext:
+        """A context of a Python that leaves the oldest version to the system, and of a system that takes any."""
+        context = ssl.SSLContext(protocol)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        return context
+
+    def talk(address: str) -> None:
+        old = lax(ssl.PROTOCOL_TLS_CLIENT)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
             old.maximum_version = ssl.TLSVersion.TLSv1_1
         old.load_verify_locations(files.folder / "ca.pem")
         with connect(address) as connection, pytest.raises((ssl.SSLError, ConnectionResetError)):
@@ -165,6 +244,7 @@ def test_old_tls_is_refused(files: Files) -> None:
             for address in addresses.values():
                 await asyncio.to_thread(talk, address)
 
+    monkeypatch.setattr(tls, "ssl", SimpleNamespace(**vars(ssl) | {"SSLContext": lax}))
     asyncio.run(run())
 
 

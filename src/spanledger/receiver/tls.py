@@ -23,26 +23,31 @@ _State = tuple[tuple[int, int, int] | None, ...]
 class _Handshake(ssl.SSLObject):
     """One connection's TLS. A sender that speaks plain HTTP hears so, instead of nothing."""
 
-    refuse_plain_http: Callable[[], bytes] | None = None
+    refuse_plain_http: Callable[[], bytes]
     outgoing: ssl.MemoryBIO
+    began_with: ssl.SSLContext  # OpenSSL may ask it again, and does not keep it
 
     def do_handshake(self) -> None:
         """Go on with the handshake; what it has to send is in `outgoing` afterwards."""
         try:
             super().do_handshake()
         except ssl.SSLError as error:
-            if error.reason != _PLAIN_HTTP or self.refuse_plain_http is None:
+            if error.reason != _PLAIN_HTTP:
                 raise
             self.outgoing.write(self.refuse_plain_http())
             # As if more had to come: so the answer is sent. Whatever comes, or the end of time, ends the connection.
             raise ssl.SSLWantReadError from None
 
 
-class _Context(ssl.SSLContext):
-    """Makes connections that can refuse plain HTTP."""
+class _Listening(ssl.SSLContext):
+    """Begins every connection with a context of its own, which takes the certificates at the sender's hello.
 
-    sslobject_class = _Handshake
-    refuse_plain_http: Callable[[], bytes] | None = None
+    Sessions belong to the context that a connection began with, and OpenSSL asks for no certificate again where one is
+    taken up. So none ever is: nobody comes back past a certificate or an authority that has ended since.
+    """
+
+    begin: Callable[[], ssl.SSLContext]
+    refuse_plain_http: Callable[[], bytes]
 
     def wrap_bio(
         self,
@@ -52,9 +57,11 @@ class _Context(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        connection = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        own = self.begin()
+        connection = own.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
         if isinstance(connection, _Handshake):
-            connection.outgoing, connection.refuse_plain_http = outgoing, self.refuse_plain_http
+            connection.began_with, connection.outgoing = own, outgoing
+            connection.refuse_plain_http = self.refuse_plain_http
         return connection
 
 
@@ -62,7 +69,7 @@ class _Context(ssl.SSLContext):
 class _Loaded:
     """What the files held when they were read: for HTTP a context, for gRPC their bytes."""
 
-    context: _Context
+    context: ssl.SSLContext
     grpc: grpc.ServerCertificateConfiguration
 
 
@@ -89,9 +96,8 @@ class ServerTls:
 
     def context(self, refuse_plain_http: Callable[[], bytes]) -> ssl.SSLContext:
         """Context for a listening socket of HTTP; what the function gives is sent to who speaks HTTP without TLS."""
-        context = self._loaded.context
-        context.refuse_plain_http = refuse_plain_http
-        context.sni_callback = self._swap
+        context = _Listening(ssl.PROTOCOL_TLS_SERVER)
+        context.begin, context.refuse_plain_http = self._begin, refuse_plain_http
         return context
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
@@ -101,6 +107,16 @@ class ServerTls:
             lambda: self._current().grpc,
             require_client_authentication="client_ca_file" in self._files,
         )
+
+    def _begin(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED if "client_ca_file" in self._files else ssl.CERT_NONE
+        context.options |= ssl.OP_NO_TICKET  # they would open nothing
+        context.num_tickets = 0
+        context.sslobject_class = _Handshake
+        context.sni_callback = self._swap
+        return context
 
     def _swap(self, connection: ssl.SSLSocket | ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
         """Called by OpenSSL when a sender says hello, whether it names a server or not."""
@@ -126,9 +142,8 @@ class ServerTls:
             self._context(), grpc.ssl_server_certificate_configuration([chain], content.get("client_ca_file"))
         )
 
-    def _context(self) -> _Context:
-        context = _Context(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         cert, key, ca = (self._files.get(name) for name in ("cert_file", "key_file", "client_ca_file"))
         try:
             context.load_cert_chain(str(cert), str(key), lambda: "")  # else OpenSSL asks the terminal for a passphrase
@@ -141,7 +156,6 @@ class ServerTls:
                 context.load_verify_locations(cafile=str(ca))
             except (ssl.SSLError, OSError):
                 raise ConfigError([f"receiver.tls.client_ca_file: {ca} holds no certificates (PEM)"]) from None
-            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
     def _state(self) -> _State:
