@@ -54,6 +54,8 @@ def start_logs(log_format: LogFormat, level: Level, repeat_interval_seconds: flo
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger(ROOT).setLevel(_LEVELS[level])
+    # It warns of what destinations answer, with their whole URL, key and all; what an answer meant we tell ourselves.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     return handler
 
 

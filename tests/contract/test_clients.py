@@ -33,7 +33,7 @@ from support.consumers import ScriptedConsumer, receiving
 from support.hostile import answering_without_end
 
 PAIRS = [(GrpcClient, GrpcReceiver), (HttpClient, HttpReceiver)]
-BODY = b"\x0a\x00"
+BODY = b"\x0a\x00" * 4
 HTTP2_SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 both = pytest.mark.parametrize(("client", "receiver"), PAIRS, ids=["grpc", "http"])
 

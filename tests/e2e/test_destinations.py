@@ -12,14 +12,18 @@ from pathlib import Path
 import pytest
 import requests
 
+from spanledger.core.errors import RetryableError
 from spanledger.core.events import Event
 from spanledger.core.labels import cut_label
 from spanledger.core.semconv import Metric
 from spanledger.core.usage import Signal
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.outbox import OutboxState
+from spanledger.receiver.http_server import HttpReceiver
 from spanledger.service.sink import OtlpSink
 from spanledger.telemetry import Counter
+from support.collectors import until
+from support.consumers import ScriptedConsumer, receiving
 from support.logged import messages_of
 from support.processes import start_serve
 from support.replaying import read_folder, replay_folders
@@ -193,3 +197,27 @@ def test_a_full_outbox_drops_forwarding_and_never_the_usage(tmp_path: Path, capl
     assert "more than forward.outbox_max_bytes waits for destination slow: it will not get what comes now" in told
     reference = replay_folders([FOLDER], tmp_path / "reference.db")
     assert standing(tmp_path / "ledger.db").balances == reference.balances
+
+
+def test_a_destination_that_asks_for_a_year_is_asked_again_when_the_setting_says(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    year_seconds = 365 * 86_400.0
+    consumer = ScriptedConsumer([RetryableError("upgrading", retry_after_seconds=year_seconds)])
+
+    async def run() -> None:
+        async with receiving(consumer, HttpReceiver) as address:
+            more = {"exporter__endpoint": f"http://{address}", "exporter__protocol": "http/protobuf"}
+            more |= {"forward__retry__max_server_delay_seconds": "2", "forward__retry__max_delay_seconds": "1"}
+            more |= {"metrics__interval_seconds": "3600"}  # the answer is for the logs
+            async with running(tmp_path / "ledger.db", **more) as up:
+                logs = [one for one in deliveries() if one.signal is Signal.LOGS]
+                await send(Transport.HTTP_PROTOBUF, up.addresses, logs)
+                forwarded = up.service.counters.snapshot
+                await until(
+                    lambda: forwarded()[Counter.PAYLOADS_FORWARDED] == len(logs), TIMEOUT_SECONDS, "all are there"
+                )
+
+    asyncio.run(run())
+    (told,) = messages_of(caplog, Event.DESTINATION_AWAY)
+    assert "does not take logs now, and is asked again in 2 s" in told

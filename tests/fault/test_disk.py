@@ -289,3 +289,26 @@ def test_a_file_that_never_was_a_database_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"notes\.txt: cannot be used"):
         Database.open(path)
     assert path.read_text().startswith("somebody's notes")
+
+
+def test_work_that_fails_by_a_fault_of_ours_is_no_fault_of_the_ledger(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries = 0
+
+    async def work() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise ZeroDivisionError
+
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db") as up:
+            await asyncio.wait_for(up.service._kept_up(work), 30)
+            assert up.service.counters.snapshot()[Counter.COMMITS_FAILED] == 0
+
+    asyncio.run(run())
+    (message,) = messages_of(caplog, Event.SERVICE_WORK_FAILED)
+    assert message == f"{work.__qualname__} failed, and begins again; what senders send is taken as before"
+    assert messages_of(caplog, Event.LEDGER_COMMIT_FAILED) == []
+    assert tries == 2

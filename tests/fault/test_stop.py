@@ -17,6 +17,7 @@ from spanledger.exporter.client import Accepted, Deferred, Destination
 from spanledger.exporter.http_client import HttpClient
 from spanledger.telemetry import Counter
 from support.collectors import until
+from support.hostile import field, log_record, request, text
 from support.processes import start_serve
 from support.replaying import read_folder, replay_folders
 from support.serving import Transport, running, send, standing
@@ -110,16 +111,8 @@ def test_a_destination_that_never_answers_does_not_keep_the_service(tmp_path: Pa
 
 
 def big_request(size_bytes: int, number: int) -> bytes:
-    """A valid request of one log record that nobody charges: field 1 in field 2 in field 1, its body text last."""
-
-    def field(number: int, content: bytes) -> bytes:
-        length, prefix = len(content), bytearray([number << 3 | 2])
-        while length > 0x7F:
-            prefix.append(length & 0x7F | 0x80)
-            length >>= 7
-        return bytes([*prefix, length]) + content
-
-    return field(1, field(2, field(2, field(5, field(1, f"{number:08d}".encode() + b"x" * size_bytes)))))
+    """A valid request of one log record that nobody charges."""
+    return request(log_record(more=field(5, text(f"{number:08d}" + "x" * size_bytes))))
 
 
 def test_what_senders_gave_up_keeps_its_room_until_the_ledger_has_taken_it(tmp_path: Path) -> None:

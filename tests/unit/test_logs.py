@@ -187,3 +187,11 @@ def test_every_event_is_in_the_table_and_known_by_fields_of_its_message(event: E
     assert spec.remedy
     # A fault's name is a field of its own; the message has it in words.
     assert set(spec.told_apart_by) <= named | {"fault"}
+
+
+def test_what_a_library_warns_of_with_a_whole_url_is_not_repeated(start: Start) -> None:
+    """Some backends take their key in the query."""
+    log, _ = start()
+    logging.getLogger("urllib3.connection").warning("Failed to parse headers (url=%s)", "http://x/v1/logs?key=s3cr3t")
+    logging.getLogger("urllib3.connection").error("something that is wrong with us")
+    assert [line["message"] for line in log.objects()] == ["something that is wrong with us"]

@@ -11,7 +11,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _PORT_MAX = 65_535
-_HEADER_VALUE = re.compile(r"[ -~\t]*")
+_HEADER_NAME = re.compile(r"[a-z0-9_.-]+", re.IGNORECASE)
+_HEADER_VALUE = re.compile(r"[ -~]*")
+_HEADERS_OF_THE_TRANSPORT = frozenset(
+    {
+        *("connection", "content-encoding", "content-length", "content-type"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
 
 
 class Section(BaseModel):
@@ -57,6 +64,21 @@ def _zone(value: str) -> str:
     return read_zone(value).key
 
 
+def header_name(name: str) -> str:
+    """A header's name, if it can be sent over HTTP and gRPC alike, and is not one that belongs to the transport.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"{name!r}: a header's name has letters, digits, `-`, `_` and `.` alone")
+    if name.lower() in _HEADERS_OF_THE_TRANSPORT or name.lower().startswith("grpc-"):
+        raise ValueError(f"{name!r}: this header is the transport's own")
+    if name.lower().endswith("-bin"):
+        raise ValueError(f"{name!r}: gRPC takes bytes under names that end in -bin, and headers here are texts")
+    return name
+
+
 def header_value(value: str) -> str:
     """A header's value, if it can be sent over HTTP and gRPC alike.
 
@@ -71,6 +93,6 @@ def header_value(value: str) -> str:
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]
-HeaderValues = dict[str, Annotated[str, AfterValidator(header_value)]]
+HeaderValues = dict[Annotated[str, AfterValidator(header_name)], Annotated[str, AfterValidator(header_value)]]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

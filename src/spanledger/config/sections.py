@@ -44,6 +44,9 @@ class Retry(Section):
 
     initial_delay_seconds: PositiveSeconds = Field(default=1.0, description="Pause after the first failed attempt.")
     max_delay_seconds: PositiveSeconds = Field(default=60.0, description="Longest pause that backoff grows to.")
+    max_server_delay_seconds: PositiveSeconds = Field(
+        default=300.0, description="Longest pause that a destination can ask for (Retry-After, RetryInfo)."
+    )
 
 
 class Forward(Section):

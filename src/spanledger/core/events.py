@@ -35,6 +35,7 @@ class Event(StrEnum):
     DESTINATION_HEADERS_REFUSED = "destination.headers_refused"
     DESTINATION_OUTBOX_FULL = "destination.outbox_full"
     DESTINATION_REFUSED = "destination.refused"
+    DESTINATION_REFUSED_PART = "destination.refused_part"
     DESTINATION_UNKNOWN = "destination.unknown"
     LEDGER_COMMIT_FAILED = "ledger.commit_failed"
     LEDGER_FAULT = "ledger.fault"
@@ -52,6 +53,7 @@ class Event(StrEnum):
     RECEIVER_TOKENS_REFUSED = "receiver.tokens_refused"
     SERVICE_READY = "service.ready"
     SERVICE_STOPPED_EARLY = "service.stopped_early"
+    SERVICE_WORK_FAILED = "service.work_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,13 @@ EVENTS: dict[Event, EventSpec] = {
             Level.WARNING,
             "not everything could be sent before the stop; it waits in the ledger for the next start",
             "Start the service again; if it happens at every stop: docs/operate/health.md#stopping.",
+        ),
+        EventSpec(
+            Event.SERVICE_WORK_FAILED,
+            Level.ERROR,
+            "{work} failed, and begins again; what senders send is taken as before",
+            "Report it with the traceback: docs/operate/health.md#a-fault-of-spanledger.",
+            ("work",),
         ),
         EventSpec(
             Event.RECEIVER_OPEN,
@@ -151,7 +160,8 @@ EVENTS: dict[Event, EventSpec] = {
         EventSpec(
             Event.DESTINATION_AWAY,
             Level.WARNING,
-            "destination {destination} does not take {signal} now; what is for it waits in the ledger: {why}",
+            "destination {destination} does not take {signal} now, and is asked again in {pause} s; what is for it "
+            "waits in the ledger: {why}",
             "Mend the destination, or its address and credentials: docs/operate/destinations.md#a-destination-is-away.",
             ("destination", "signal"),
         ),
@@ -169,6 +179,13 @@ EVENTS: dict[Event, EventSpec] = {
             "destination {destination} refused {payloads} payload(s) for good; kept in the ledger: {why}",
             "Find out why it refuses them: docs/operate/destinations.md#payloads-are-refused-for-good.",
             ("destination",),
+        ),
+        EventSpec(
+            Event.DESTINATION_REFUSED_PART,
+            Level.WARNING,
+            "destination {destination} took {signal}, but refused {rejected} records of it: {why}",
+            "Find out why it refuses them: docs/operate/destinations.md#a-part-is-refused.",
+            ("destination", "signal"),
         ),
         EventSpec(
             Event.DESTINATION_UNKNOWN,

@@ -92,8 +92,15 @@ class Forwarder:
                 attempt = 0
                 continue
             self._counters.add(Counter.EXPORTS_RETRIED, destination=self._destination)
-            tell(Event.DESTINATION_AWAY, destination=self._destination, signal=signal, why=deferred.reason)
-            await self._pause(self._backoff.next_delay_seconds(attempt, deferred.retry_after_seconds))
+            pause_seconds = self._backoff.next_delay_seconds(attempt, deferred.retry_after_seconds)
+            tell(
+                Event.DESTINATION_AWAY,
+                destination=self._destination,
+                signal=signal,
+                pause=f"{pause_seconds:.0f}",
+                why=deferred.reason,
+            )
+            await self._pause(pause_seconds)
             attempt += 1
 
     async def _attempt(self, batch: Sequence[Payload]) -> Deferred | None:
@@ -101,7 +108,9 @@ class Forwarder:
         # Effect 5: the destination has the bytes. A kill before effect 6 sends the same bytes again: at least once.
         outcome = await self._client.export(batch[0].signal, b"".join(payload.body for payload in batch))
         match outcome:
-            case Accepted(rejected=rejected):
+            case Accepted(rejected=rejected, message=message):
+                if rejected or message:
+                    self._tell_of_part(batch[0].signal, rejected, message)
                 self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, rejected, destination=self._destination)
                 self._counters.add(Counter.PAYLOADS_FORWARDED, len(batch), destination=self._destination)
                 await self._outbox.remove(batch)  # Effect 6: COMMIT. After it they are never sent again.
@@ -121,6 +130,9 @@ class Forwarder:
             if deferred is not None:
                 return deferred
         return None
+
+    def _tell_of_part(self, signal: Signal, rejected: int, why: str) -> None:
+        tell(Event.DESTINATION_REFUSED_PART, destination=self._destination, signal=signal, rejected=rejected, why=why)
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -13,7 +13,7 @@ from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
 from spanledger.exporter.headers import Headers
-from spanledger.exporter.said import said, said_over_grpc
+from spanledger.exporter.said import said, said_over_grpc, unforeseen
 from spanledger.otlp.status import rejected, retry_delay_seconds
 
 _METHODS = {
@@ -68,7 +68,9 @@ class GrpcClient:
             answer = await self._calls[signal](body, timeout=self._timeout_seconds, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             return _failure(error, headers)
-        receipt = rejected(signal, answer)
+        except Exception as error:  # noqa: BLE001 - whatever the library raises, it is told and tried again
+            return Deferred(unforeseen(error), in_doubt=True)
+        receipt = rejected(signal, answer, len(body))
         return Accepted(receipt.rejected, said(receipt.message, headers))
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from spanledger.config.fields import header_value
+from spanledger.config.fields import header_name, header_value
 from spanledger.core.errors import ConfigError
 from spanledger.core.events import Event
 from spanledger.logs import tell
@@ -66,7 +66,9 @@ def _parsed(file: Path, text: str) -> dict[str, str]:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             problems.append(f"{file}:{number}: a header is `name: value`")
+            continue
         try:
+            header_name(name.strip())
             header_value(value.strip())
         except ValueError as error:
             problems.append(f"{file}:{number}: {error}")

@@ -17,7 +17,7 @@ from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
 from spanledger.exporter.headers import Headers
 from spanledger.exporter.http_answers import AnswerTooLongError, TimelyAdapter, content_of
-from spanledger.exporter.said import said, said_in_answer, went_wrong
+from spanledger.exporter.said import said, said_in_answer, unforeseen, went_wrong
 from spanledger.otlp.status import rejected
 
 # OTLP specification, "Failures": these may be tried again.
@@ -50,7 +50,8 @@ class HttpClient:
         self._headers = Headers(destination.headers, destination.headers_file)
         # Threads of its own: a destination that does not answer must not take those of another.
         self._threads = ThreadPoolExecutor(thread_name_prefix="spanledger-http-export")
-        self._session = requests.Session()
+        self._session = _Session()
+        self._session.auth = _as_it_is
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, TimelyAdapter())
         self._session.headers["accept-encoding"] = "identity"
@@ -68,7 +69,10 @@ class HttpClient:
 
     async def export(self, signal: Signal, body: bytes) -> Outcome:
         """Send one request body; see `OtlpClient`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._post, signal, body)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._post, signal, body)
+        except Exception as error:  # noqa: BLE001 - whatever an answer makes a library raise, it is told and tried again
+            return Deferred(f"{self._shown_url(signal)}: {unforeseen(error)}", in_doubt=True)
 
     async def close(self) -> None:
         """Close connections; what is under way ends by its own time-out."""
@@ -77,12 +81,11 @@ class HttpClient:
 
     def _post(self, signal: Signal, body: bytes) -> Outcome:
         data = gzip.compress(body) if self._destination.gzip else body
-        url = self._urls[signal]
-        shown_url = url.partition("?")[0]  # some backends take their key in the query
+        shown_url = self._shown_url(signal)
         headers = self._headers.current()
         try:
             answer = self._session.post(
-                url,
+                self._urls[signal],
                 data=data,
                 headers=headers,
                 verify=self._verify,
@@ -95,10 +98,25 @@ class HttpClient:
             why = went_wrong(error, self._destination.timeout_seconds)
             return Deferred(f"{shown_url}: {why}", in_doubt=not _never_connected(error))
         if answer.ok and answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            receipt = rejected(signal, content)
+            receipt = rejected(signal, content, len(body))
             return Accepted(receipt.rejected, said(receipt.message, headers))
         told = said_in_answer(content, answer.headers.get("content-type", ""), headers)
         return _failure(answer, f"{shown_url}: HTTP {answer.status_code}: {told or said(answer.reason, headers)}")
+
+    def _shown_url(self, signal: Signal) -> str:
+        return self._urls[signal].partition("?")[0]  # some backends take their key in the query
+
+
+class _Session(requests.Session):
+    """Follows no redirect: the library looks at them, and reads their bodies whole, even when told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep the headers that were set: without this the user's ~/.netrc would replace our credentials."""
+    return request
 
 
 def _url(destination: Destination, signal: Signal) -> str:
@@ -126,9 +144,10 @@ def _never_connected(error: Exception) -> bool:
 
 def _retry_after_seconds(value: str) -> float | None:
     """Read Retry-After: seconds or a date (RFC 9110, 10.2.3)."""
-    if value.strip().isdigit():
+    value = value.strip()
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

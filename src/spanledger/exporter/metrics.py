@@ -182,6 +182,14 @@ class MetricsExporter:
         self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, rejected, destination=to)
         if (why := failure(sent)) is not None:
             tell(Event.METRICS_NOT_SENT, destination=self._destination, why=why)
+        elif message := next((outcome.message for outcome in taken if outcome.message), ""):
+            tell(
+                Event.DESTINATION_REFUSED_PART,
+                destination=self._destination,
+                signal=Signal.METRICS,
+                rejected=0,
+                why=message,
+            )
         return len(taken) == len(sent)
 
     async def _send(self, parts: Sequence[Part]) -> Sent:

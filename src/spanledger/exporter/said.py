@@ -85,6 +85,11 @@ def went_wrong(error: Exception, timeout_seconds: float) -> str:
             return said(str(other), {})
 
 
+def unforeseen(error: Exception) -> str:
+    """What a library raised that it should not; without its text, which may repeat headers."""
+    return f"the request failed by {type(error).__name__}; report it if it stays"
+
+
 def _late(timeout_seconds: float) -> str:
     return f"timed out: no whole answer within {timeout_seconds:g} s"
 

@@ -26,6 +26,8 @@ _REJECTED = {
     Signal.METRICS: ("rejected_data_points", "rejectedDataPoints"),
 }
 
+_RECORD_BYTES_MIN = 2
+
 
 def response(signal: Signal, receipt: Receipt, encoding: Encoding) -> bytes:
     """Body of an export response; `partial_success` is unset when everything was taken."""
@@ -45,14 +47,18 @@ def response(signal: Signal, receipt: Receipt, encoding: Encoding) -> bytes:
             return answer.SerializeToString()
 
 
-def rejected(signal: Signal, body: bytes) -> Receipt:
-    """Read an export response in protobuf; a body that is none says nothing of rejected records."""
+def rejected(signal: Signal, body: bytes, sent_bytes: int) -> Receipt:
+    """Read an export response in protobuf; a body that is none says nothing of rejected records.
+
+    No more are taken for rejected than the request can have had, two bytes each, and no less than none.
+    """
     try:
         answer = _RESPONSES[signal].FromString(body)
     except DecodeError:
         return Receipt()
     partial_success = answer.partial_success  # type: ignore[attr-defined]
-    return Receipt(getattr(partial_success, _REJECTED[signal][0]), partial_success.error_message)
+    count = getattr(partial_success, _REJECTED[signal][0])
+    return Receipt(max(0, min(count, sent_bytes // _RECORD_BYTES_MIN)), partial_success.error_message)
 
 
 def error_status(code: int, message: str, *, retry_after_seconds: float | None, encoding: Encoding) -> bytes:
@@ -81,8 +87,11 @@ def retry_delay_seconds(status: bytes) -> float | None:
         return None
     info = RetryInfo()
     for detail in details:
-        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info):
-            return float(info.retry_delay.ToNanoseconds()) / 1e9
+        try:
+            if detail.Is(info.DESCRIPTOR) and detail.Unpack(info):
+                return max(0.0, float(info.retry_delay.ToNanoseconds()) / 1e9)
+        except DecodeError:
+            return None
     return None
 
 

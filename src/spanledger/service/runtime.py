@@ -18,6 +18,7 @@ from spanledger.core.usage import Signal, Temporality
 from spanledger.exporter.forward import Forwarder
 from spanledger.exporter.metrics import MetricsExporter, Part, RequestLimits, Sent, with_body
 from spanledger.exporter.retry import Backoff
+from spanledger.ledger.faults import fault_of
 from spanledger.ledger.ledger import Ledger
 from spanledger.logs import tell
 from spanledger.otlp.screen import Screener
@@ -207,10 +208,16 @@ class Service:
             try:
                 return await work()
             except Exception as error:  # noqa: BLE001 - whatever it was, the service goes on
-                self.watch.failed(error)
+                self._work_failed(work, error)
             await self._pause(_RECOVERY_PAUSE_SECONDS)
             if self._stopping.is_set():
                 return None
+
+    def _work_failed(self, work: Callable[[], Awaitable[None]], error: Exception) -> None:
+        if fault_of(error) is not None:
+            self.watch.failed(error)
+        else:
+            tell(Event.SERVICE_WORK_FAILED, error, work=work.__qualname__)
 
     def _warn_of_strangers(self) -> None:
         """Say which destinations are waited for that the settings no longer name."""
@@ -310,11 +317,17 @@ class Service:
 
     def _payload_forwarder(self, to: NamedClient) -> Forwarder:
         forward = self._settings.forward
+        retry = forward.retry
         return Forwarder(
             _LedgerOutbox(self._worker, self._parts.ledger, to.name),
             to.name,
             to.client,
-            Backoff(forward.retry.initial_delay_seconds, forward.retry.max_delay_seconds, Random()),  # noqa: S311
+            Backoff(
+                retry.initial_delay_seconds,
+                retry.max_delay_seconds,
+                retry.max_server_delay_seconds,
+                Random(),  # noqa: S311
+            ),
             self.counters,
             signals=to.signals,
             max_batch_bytes=forward.max_batch_bytes,

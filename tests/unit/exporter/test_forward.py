@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -10,15 +11,17 @@ from random import Random
 import pytest
 
 from spanledger.core.delivery import Payload
+from spanledger.core.events import Event
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Outcome, Refused
 from spanledger.exporter.forward import Forwarder
 from spanledger.exporter.metrics import MetricsExporter, Part, Sent
 from spanledger.exporter.retry import Backoff
 from spanledger.telemetry import Counter, Counters
+from support.logged import messages_of
 
 TIMEOUT_SECONDS = 30
-INSTANT = Backoff(1e-9, 1e-9, Random(1))
+INSTANT = Backoff(1e-9, 1e-9, 1e-9, Random(1))
 
 
 @dataclass(slots=True)
@@ -117,6 +120,16 @@ def test_a_deferral_while_singling_out_loses_no_place() -> None:
     assert [body for _, body in client.sent] == [b"abc", b"a", b"b", b"bc"]
 
 
+def test_what_a_destination_says_of_a_part_that_it_refused_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        drain(MemoryOutbox(payloads(b"a")), ScriptedClient([Accepted(3, "too old")]))
+        drain(MemoryOutbox(payloads(b"b")), ScriptedClient([Accepted(0, "use another name")]))
+    assert messages_of(caplog, Event.DESTINATION_REFUSED_PART) == [
+        "destination default took logs, but refused 3 records of it: too old",
+        "destination default took logs, but refused 0 records of it: use another name",
+    ]
+
+
 def test_records_that_the_destination_rejects_are_counted() -> None:
     counters = drain(MemoryOutbox(payloads(b"a")), ScriptedClient([Accepted(3, "old")]))
     assert counters.snapshot()[Counter.RECORDS_REJECTED_BY_DESTINATION] == 3
@@ -165,12 +178,20 @@ def test_flush_tries_each_batch_once_and_leaves_what_is_deferred() -> None:
 
 @pytest.mark.parametrize(
     ("attempt", "asked", "least", "most"),
-    [(0, None, 0.5, 1), (3, None, 4, 8), (50, None, 30, 60), (0, 7, 7, 7), (10, 0, 30, 60), (0, 3600, 3600, 3600)],
+    [
+        (0, None, 0.5, 1),
+        (3, None, 4, 8),
+        (50, None, 30, 60),
+        (0, 7, 7, 7),
+        (10, 0, 30, 60),
+        (0, 3600, 300, 300),
+        (0, 1e300, 300, 300),
+    ],
 )
-def test_pauses_grow_to_a_limit_and_never_cut_the_destinations_wish(
+def test_pauses_grow_to_a_limit_and_follow_the_destinations_wish_up_to_another(
     attempt: int, asked: float | None, least: float, most: float
 ) -> None:
-    backoff = Backoff(1.0, 60.0, Random(7))
+    backoff = Backoff(1.0, 60.0, 300.0, Random(7))
     for _ in range(100):
         assert least <= backoff.next_delay_seconds(attempt, asked) <= most
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spanledger.config.settings import load_settings
 from spanledger.core.errors import ConfigError
 from spanledger.core.events import Event
 from spanledger.exporter.headers import Headers
@@ -58,3 +59,24 @@ def test_a_file_that_is_not_there_or_not_headers_is_a_mistake_at_the_start(tmp_p
         ":2: a header is `name: value`",
         ":3: a header is `name: value`",
     ]
+
+
+@pytest.mark.parametrize("name", ["x y", "x_\u00fc", ":path", "x-trace-bin", "Content-Length", "grpc-timeout", "x\ty"])
+def test_a_name_that_cannot_be_sent_is_a_mistake_in_settings_and_file(name: str, tmp_path: Path) -> None:
+    """A library would raise for it at every export, or send what breaks the request."""
+    file = tmp_path / "headers"
+    file.write_text(f"ok: 1\n{name}: {SECRET}\n")
+    with pytest.raises(ConfigError) as caught:
+        Headers({}, file)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{file}:2: ")
+    with pytest.raises(ConfigError, match="header") as refused:
+        load_settings(None, {}, {"exporter.endpoint": "http://localhost:4317", "exporter.headers": {name: SECRET}})
+    assert "s3cr3t" not in problem + str(refused.value)
+
+
+def test_a_tab_in_a_value_cannot_be_sent_over_grpc(tmp_path: Path) -> None:
+    file = tmp_path / "headers"
+    file.write_text("x-note: a\tb\n")
+    with pytest.raises(ConfigError, match=":1: a header's value has printable ASCII characters alone"):
+        Headers({}, file)
