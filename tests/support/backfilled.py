@@ -73,7 +73,7 @@ class Exporting:
         self.prometheus = prometheus
         self.counters = Counters()
         self.watch = BudgetWatch(settings, path)
-        self.telemetry = SelfTelemetry(self.counters, resource_of(parts.ledger))
+        self.telemetry = SelfTelemetry(self.counters, resource_of(parts.ledger), [DESTINATION])
         self.series = SeriesExport(
             parts.ledger,
             parts.pipeline,
@@ -100,7 +100,7 @@ class Exporting:
         for signal in Signal:
             while batch := self.outbox.departures(DESTINATION, signal, BATCH_BYTES):
                 self.outbox.remove(DESTINATION, batch)
-                self.counters.add(Counter.PAYLOADS_FORWARDED, len(batch))
+                self.counters.add(Counter.PAYLOADS_FORWARDED, len(batch), destination=DESTINATION)
 
     def export(self, now_unix_nano: int) -> None:
         """Export everything as it is."""
