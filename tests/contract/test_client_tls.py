@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import astuple, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
@@ -17,14 +19,18 @@ import trustme
 
 from spanledger.config.settings import load_settings
 from spanledger.core.errors import ConfigError
+from spanledger.core.events import Event
 from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Tls
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
 from spanledger.service.destinations import clients_for
+from support.collectors import until
+from support.logged import messages_of
 
 BODY = b"\x0a\x00"
 TIMEOUT_SECONDS = 10.0
+Take = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,11 @@ class Certificates:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("tls")
+    return make_certificates(tmp_path_factory.mktemp("tls") / "files")
+
+
+def make_certificates(folder: Path) -> Certificates:
+    folder.mkdir()
     authority = trustme.CA()
     client = authority.issue_cert("spanledger@example.test")
     ca_file, cert_file, key_file = (folder / name for name in ("ca.pem", "client.pem", "client.key"))
@@ -47,10 +57,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(authority, authority.issue_cert("localhost"), Tls(ca_file, cert_file, key_file), Tls(ca_file))
 
 
+async def take(_: bytes, _context: grpc.aio.ServicerContext) -> bytes:
+    return b""
+
+
 @asynccontextmanager
-async def grpc_server(certificates: Certificates) -> AsyncIterator[str]:
-    async def take(_: bytes, _context: grpc.aio.ServicerContext) -> bytes:
-        return b""
+async def grpc_server(certificates: Certificates, take: Take = take) -> AsyncIterator[str]:
 
     server = grpc.aio.server()
     service = "opentelemetry.proto.collector.logs.v1.LogsService"
@@ -138,6 +150,162 @@ def test_without_its_certificate_or_the_right_authority_nothing_is_lost_and_noth
 ) -> None:
     assert isinstance(send(certificates, certificates.without_own), Deferred)
     assert isinstance(send(certificates, Tls()), Deferred)
+
+
+class Way:
+    """A way to a server that may change; what goes it can be cut."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.open: set[asyncio.StreamWriter] = set()
+        self.came = 0
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[tuple[Way, str]]:
+        server = await asyncio.start_server(self._hand_on, "localhost", 0)
+        try:
+            yield self, f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            await self.cut()
+            await server.wait_closed()
+
+    async def cut(self) -> None:
+        for writer in self.open:
+            writer.close()
+        await until(lambda: not self.open, TIMEOUT_SECONDS, "all connections are closed")
+
+    async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        parts = urlsplit(self.endpoint)
+        far_reader, far_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        self.open.add(writer)
+        self.came += 1
+        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        self.open.remove(writer)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while some := await reader.read(2**16):
+            writer.write(some)
+    writer.close()
+
+
+@asynccontextmanager
+async def servers(client: type, *certificates: Certificates) -> AsyncIterator[list[str]]:
+    async with AsyncExitStack() as stack:
+        if client is GrpcClient:
+            yield [await stack.enter_async_context(grpc_server(one)) for one in certificates]
+        else:
+            yield [stack.enter_context(https_server(one)) for one in certificates]
+
+
+@pytest.mark.parametrize(
+    ("client", "connected"), [(GrpcClient, True), (GrpcClient, False), (HttpClient, False)], ids=str
+)
+def test_renewed_files_are_read_again(tmp_path: Path, client: type, *, connected: bool) -> None:
+    old, new = make_certificates(tmp_path / "old"), make_certificates(tmp_path / "new")
+    files = Tls(tmp_path / "ca.pem", tmp_path / "client.pem", tmp_path / "client.key")
+
+    async def run() -> None:
+        put(old.ours, files)
+        async with servers(client, old, new) as (before, after), Way(before).listening() as (way, endpoint):
+            sender = client(Destination(endpoint, timeout_seconds=TIMEOUT_SECONDS, tls=files))
+            assert await sender.export(Signal.LOGS, BODY) == Accepted()
+            way.endpoint = after
+            if not connected:
+                await way.cut()
+                assert isinstance(await sender.export(Signal.LOGS, BODY), Deferred)
+            put(new.ours, files)
+            assert await sender.export(Signal.LOGS, BODY) == Accepted()
+            await until(lambda: len(way.open) <= 1, TIMEOUT_SECONDS, "the connection by the old files is closed")
+            assert way.came == (2 if connected else 3)
+            await sender.close()
+
+    asyncio.run(run())
+
+
+def test_files_that_break_are_told_once_and_over_grpc_what_they_held_is_used_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = make_certificates(tmp_path / "made")
+    files = Tls(tmp_path / "ca.pem", tmp_path / "client.pem", tmp_path / "client.key")
+
+    async def run() -> None:
+        put(made.ours, files)
+        async with servers(GrpcClient, made) as (there,), Way(there).listening() as (way, endpoint):
+            sender = GrpcClient(Destination(endpoint, timeout_seconds=TIMEOUT_SECONDS, tls=files))
+            (tmp_path / "client.pem").write_text("half written")
+            for _ in range(2):
+                assert await sender.export(Signal.LOGS, BODY) == Accepted()
+            (tmp_path / "ca.pem").write_text("half written")
+            assert await sender.export(Signal.LOGS, BODY) == Accepted()
+            (tmp_path / "ca.pem").unlink()
+            assert await sender.export(Signal.LOGS, BODY) == Accepted()
+            assert way.came == 1
+            await sender.close()
+
+    asyncio.run(run())
+    chain, authority, gone = messages_of(caplog, Event.DESTINATION_CERTIFICATES_REFUSED)
+    assert f"{files.cert_file} and {files.key_file} are not a certificate (PEM) and its unencrypted key" in chain
+    assert f"{files.ca_file} holds no certificates (PEM)" in authority
+    assert f"{files.ca_file} holds no certificates (PEM): No such file or directory" in gone
+
+
+def test_over_http_files_that_break_are_a_destination_that_is_away(tmp_path: Path, certificates: Certificates) -> None:
+    files = Tls(tmp_path / "ca.pem", tmp_path / "client.pem", tmp_path / "client.key")
+
+    async def run(endpoint: str) -> list[Outcome]:
+        put(certificates.ours, files)
+        sender = HttpClient(Destination(endpoint, timeout_seconds=TIMEOUT_SECONDS, tls=files))
+        outcomes = []
+        for name in ("client.pem", "ca.pem"):
+            (tmp_path / name).write_text("half written")
+            outcomes.append(await sender.export(Signal.LOGS, BODY))
+            (tmp_path / name).unlink()
+            outcomes.append(await sender.export(Signal.LOGS, BODY))
+        put(certificates.ours, files)
+        outcomes.append(await sender.export(Signal.LOGS, BODY))
+        await sender.close()
+        return outcomes
+
+    with https_server(certificates) as endpoint:
+        *broken, mended = asyncio.run(run(endpoint))
+    assert [type(outcome) for outcome in broken] == [Deferred] * 4
+    assert mended == Accepted()
+
+
+def test_what_is_under_way_when_files_change_is_answered(tmp_path: Path, certificates: Certificates) -> None:
+    files = Tls(tmp_path / "ca.pem", tmp_path / "client.pem", tmp_path / "client.key")
+
+    async def run() -> list[Outcome]:
+        came, go = asyncio.Event(), asyncio.Event()
+
+        async def take_late(body: bytes, _: grpc.aio.ServicerContext) -> bytes:
+            if body == BODY:
+                came.set()
+                await go.wait()
+            return b""
+
+        put(certificates.ours, files)
+        async with grpc_server(certificates, take_late) as endpoint:
+            sender = GrpcClient(Destination(endpoint, timeout_seconds=TIMEOUT_SECONDS, tls=files))
+            under_way = asyncio.create_task(sender.export(Signal.LOGS, BODY))
+            await came.wait()
+            put(certificates.ours, files)
+            next_one = await sender.export(Signal.LOGS, b"")
+            go.set()
+            outcomes = [await under_way, next_one]
+            await sender.close()
+            return outcomes
+
+    assert asyncio.run(run()) == [Accepted(), Accepted()]
+
+
+def put(from_files: Tls, to_files: Tls) -> None:
+    """Take other files, as a renewal does: each new one takes an old one's place."""
+    for source, target in zip(astuple(from_files), astuple(to_files), strict=True):
+        shutil.copy(source, target.with_suffix(".new")).rename(target)
 
 
 @pytest.mark.parametrize(

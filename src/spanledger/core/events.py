@@ -32,6 +32,7 @@ class Event(StrEnum):
     BUDGET_REACHED = "budget.reached"
     BUDGETS_STAND_STILL = "budget.figures_stand_still"
     DESTINATION_AWAY = "destination.away"
+    DESTINATION_CERTIFICATES_REFUSED = "destination.certificates_refused"
     DESTINATION_HEADERS_REFUSED = "destination.headers_refused"
     DESTINATION_OUTBOX_FULL = "destination.outbox_full"
     DESTINATION_REFUSED = "destination.refused"
@@ -196,11 +197,19 @@ EVENTS: dict[Event, EventSpec] = {
             ("destination",),
         ),
         EventSpec(
+            Event.DESTINATION_CERTIFICATES_REFUSED,
+            Level.WARNING,
+            "{problems}; the certificates read before stay in use",
+            "Mend the file before the old certificate ends: "
+            "docs/operate/destinations.md#a-changed-file-of-headers-or-certificates-is-refused.",
+            ("problems",),
+        ),
+        EventSpec(
             Event.DESTINATION_HEADERS_REFUSED,
             Level.WARNING,
             "{problems}; keeping the headers that it held before",
             "Mend the file at the line that is named: "
-            "docs/operate/destinations.md#a-changed-file-of-headers-is-refused.",
+            "docs/operate/destinations.md#a-changed-file-of-headers-or-certificates-is-refused.",
             ("problems",),
         ),
         EventSpec(

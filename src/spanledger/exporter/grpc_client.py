@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
 import grpc
 
-from spanledger.core.errors import ConfigError
 from spanledger.core.usage import Signal
+from spanledger.exporter.certificates import Certificates
 from spanledger.exporter.client import Accepted, Deferred, Destination, Outcome, Refused
 from spanledger.exporter.headers import Headers
 from spanledger.exporter.said import said, said_over_grpc, unforeseen
@@ -51,17 +51,21 @@ _NEVER_CONNECTED = "failed to connect"
 
 
 class GrpcClient:
-    """One channel for the three signals."""
+    """One channel for the three signals, and another one when the files of certificates change."""
 
     def __init__(self, destination: Destination) -> None:
-        compression = grpc.Compression.Gzip if destination.gzip else grpc.Compression.NoCompression
-        self._channel = _channel(destination, compression)
+        self._destination = destination
         self._timeout_seconds = destination.timeout_seconds
         self._headers = Headers(destination.headers, destination.headers_file)
-        self._calls = {signal: self._channel.unary_unary(method, None, None) for signal, method in _METHODS.items()}
+        self._certificates = Certificates(destination.tls)
+        self._closing: set[asyncio.Task[None]] = set()
+        self._open()
 
     async def export(self, signal: Signal, body: bytes) -> Outcome:
         """Send one request body; see `OtlpClient`."""
+        if self._certificates.renewed():
+            self._closing.add(asyncio.create_task(self._channel.close(self._timeout_seconds)))  # calls under way end
+            self._open()
         headers = self._headers.current()
         metadata = tuple(headers.items())
         try:
@@ -75,31 +79,22 @@ class GrpcClient:
 
     async def close(self) -> None:
         """Close the channel."""
-        await self._channel.close(None)
+        await asyncio.gather(self._channel.close(None), *self._closing)
+
+    def _open(self) -> None:
+        self._closing = {task for task in self._closing if not task.done()}
+        self._channel = _channel(self._destination, self._certificates)
+        self._calls = {signal: self._channel.unary_unary(method, None, None) for signal, method in _METHODS.items()}
 
 
-def _channel(destination: Destination, compression: grpc.Compression) -> grpc.aio.Channel:
+def _channel(destination: Destination, certificates: Certificates) -> grpc.aio.Channel:
+    compression = grpc.Compression.Gzip if destination.gzip else grpc.Compression.NoCompression
     parts = urlsplit(destination.endpoint)
     target = parts.netloc
     options = (("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0))
     if parts.scheme != "https":
         return grpc.aio.insecure_channel(target, options=options, compression=compression)
-    tls = destination.tls
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=_content(tls.ca_file),
-        private_key=_content(tls.key_file),
-        certificate_chain=_content(tls.cert_file),
-    )
-    return grpc.aio.secure_channel(target, credentials, options=options, compression=compression)
-
-
-def _content(file: Path | None) -> bytes | None:
-    if file is None:
-        return None
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError([f"{file}: certificate or key cannot be read: {error}"]) from None
+    return grpc.aio.secure_channel(target, certificates.credentials, options=options, compression=compression)
 
 
 def _failure(error: grpc.aio.AioRpcError, headers: Mapping[str, str]) -> Outcome:

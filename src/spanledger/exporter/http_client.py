@@ -42,7 +42,7 @@ _FAULTS_OF_CONFIGURATION = frozenset(
 
 
 class HttpClient:
-    """Posts request bodies; the blocking library runs in a thread."""
+    """Posts request bodies; the blocking library runs in a thread. Each new connection reads the certificates again."""
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
@@ -94,7 +94,7 @@ class HttpClient:
                 stream=True,
             )
             content = content_of(answer)
-        except (requests.RequestException, HTTPError, AnswerTooLongError) as error:
+        except (OSError, HTTPError, AnswerTooLongError) as error:
             why = went_wrong(error, self._destination.timeout_seconds)
             return Deferred(f"{shown_url}: {why}", in_doubt=not _never_connected(error))
         if answer.ok and answer.status_code < HTTPStatus.MULTIPLE_CHOICES:

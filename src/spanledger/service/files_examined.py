@@ -28,8 +28,7 @@ _ROUNDS_MAX = 8
 """More than any handshake takes."""
 
 _READ_AGAIN = "the service reads a changed file by itself"
-_READ_AT_START = "then restart the service, which reads this file at its start"
-_MEND_RESTART = "mend or replace the files, and restart the service. Look as the user that runs it"
+_MEND_OUTGOING = f"mend or replace the files; {_READ_AGAIN}. Look as the user that runs it"
 _MEND_SALT = (
     "put back the file that was used before, for with another salt everybody is somebody new; the first time: "
     "`head -c 32 /dev/urandom | base64 > FILE`, readable by the service alone"
@@ -82,13 +81,13 @@ def _certificates(tls: ReceiverTls, now_unix_nano: int) -> Iterator[Finding]:
             yield _validity("receiver.tls.client_ca_file", tls.client_ca_file, ends, now_unix_nano)
 
 
-def _validity(subject: str, file: Path, ends_unix_seconds: int, now_unix_nano: int, then: str = _READ_AGAIN) -> Finding:
+def _validity(subject: str, file: Path, ends_unix_seconds: int, now_unix_nano: int) -> Finding:
     days = (ends_unix_seconds * NANO_PER_SECOND - now_unix_nano) / NANO_PER_DAY
     if days < 0:
-        advice = f"renew it: the other side refuses it, or is refused by it; {then}"
+        advice = f"renew it: the other side refuses it, or is refused by it; {_READ_AGAIN}"
         return Finding(subject, Level.PROBLEM, f"{file} ended {-days:.0f} days ago", advice)
     if days < _ENDS_SOON_DAYS:
-        return Finding(subject, Level.PROBLEM, f"{file} ends in {days:.0f} days", f"renew it before; {then}")
+        return Finding(subject, Level.PROBLEM, f"{file} ends in {days:.0f} days", f"renew it before; {_READ_AGAIN}")
     return Finding(subject, Level.OK, f"{file} ends in {days:.0f} days")
 
 
@@ -206,13 +205,13 @@ def _client_certificate(subject: str, tls: Tls, now_unix_nano: int) -> Iterator[
         what = (
             f"{tls.cert_file} and {tls.key_file} are not a certificate (PEM) and its unencrypted key: {error.strerror}"
         )
-        yield Finding(subject, Level.PROBLEM, what, _MEND_RESTART)
+        yield Finding(subject, Level.PROBLEM, what, _MEND_OUTGOING)
         return
     if ends is None:
         what = f"{tls.cert_file}: servers cannot verify it as a client's certificate"
         yield Finding(subject, Level.PROBLEM, what, "have it issued for a client")
     else:
-        yield _validity(subject, tls.cert_file, ends, now_unix_nano, _READ_AT_START)
+        yield _validity(subject, tls.cert_file, ends, now_unix_nano)
 
 
 def _headers(subject: str, file: Path) -> Iterator[Finding]:

@@ -169,7 +169,11 @@ MISTAKES: dict[str, tuple[Mistake, str, str, str]] = {
     ),
     "client certificate that ends soon": (
         lambda folder: write_client_certificate(folder, 29),
-        *("exporter.tls.cert_file", "client.pem ends in 29 days", "renew it before; then restart the service"),
+        *(
+            "exporter.tls.cert_file",
+            "client.pem ends in 29 days",
+            "renew it before; the service reads a changed file by itself",
+        ),
     ),
     "client certificate that has ended": (
         lambda folder: write_client_certificate(folder, -3),
@@ -181,7 +185,11 @@ MISTAKES: dict[str, tuple[Mistake, str, str, str]] = {
     ),
     "no client certificate": (
         lambda folder: (folder / "client.pem").unlink(),
-        *("exporter.tls.cert_file", "unencrypted key: No such file or directory", "restart the service"),
+        *(
+            "exporter.tls.cert_file",
+            "unencrypted key: No such file or directory",
+            "the service reads a changed file by itself",
+        ),
     ),
     "no salt": (
         lambda folder: (folder / "salt").unlink(),
