@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import spanledger.cli.quiet  # noqa: F401 - before anything that imports gRPC
 from spanledger.cli import budget, dashboards, prices
 from spanledger.cli.demo import demo
 from spanledger.cli.doctor import doctor
