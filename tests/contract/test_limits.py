@@ -74,12 +74,13 @@ def limited(counters: Counters, **limits: object) -> Gate:
     return Gate(Receiver(grpc=Grpc(**here, **grpc_limits), http=Http(**here), **limits), counters)
 
 
-async def ask(kind: type, address: str, body: bytes) -> tuple[str, Status | None]:
+async def ask(kind: type, address: str, body: bytes, *, compressed: bool = False) -> tuple[str, Status | None]:
     """Send one request; gives the code and, when it was refused, the Status."""
     if kind is HttpReceiver:
-        response = await asyncio.to_thread(_post, address, body)
+        response = await asyncio.to_thread(_post, address, body, compressed)
         return str(response.status), None if response.status == 200 else Status.FromString(response.body)
-    async with grpc.aio.insecure_channel(address) as channel:
+    compression = grpc.Compression.Gzip if compressed else None
+    async with grpc.aio.insecure_channel(address, compression=compression) as channel:
         try:
             await channel.unary_unary(EXPORT)(body, timeout=20)
         except grpc.aio.AioRpcError as error:
@@ -88,30 +89,35 @@ async def ask(kind: type, address: str, body: bytes) -> tuple[str, Status | None
         return "200", None
 
 
-def _post(address: str, body: bytes) -> Response:
-    return converse(address, [head("/v1/traces", len(body), PROTOBUF), body])[0]
+def _post(address: str, body: bytes, compressed: bool) -> Response:
+    sent, encoding = (gzipped(body), "gzip") if compressed else (body, "identity")
+    return converse(address, [head("/v1/traces", len(sent), PROTOBUF, f"content-encoding: {encoding}"), sent])[0]
 
 
 @RECEIVERS
 @pytest.mark.parametrize(
-    ("limits", "body"),
+    ("limits", "body", "compressed"),
     [
-        ({"max_concurrent_requests": 1}, b""),
-        ({"max_request_bytes": 60, "max_inflated_bytes": 40, "max_buffered_bytes": 100}, b"\x0a\x00" * 30),
+        ({"max_concurrent_requests": 1}, b"", False),
+        ({"max_request_bytes": 60, "max_inflated_bytes": 40, "max_buffered_bytes": 100}, b"\x0a\x00" * 30, False),
+        # As they come two would have room, but not as they are then.
+        ({"max_request_bytes": 30, "max_inflated_bytes": 60, "max_buffered_bytes": 90}, b"\x0a\x00" * 30, True),
     ],
-    ids=["requests", "bytes"],
+    ids=["requests", "bytes", "inflated bytes"],
 )
-def test_what_has_no_room_is_told_to_come_back(kind: type, limits: dict[str, object], body: bytes) -> None:
+def test_what_has_no_room_is_told_to_come_back(
+    kind: type, limits: dict[str, object], body: bytes, *, compressed: bool
+) -> None:
     counters = Counters()
 
     async def run() -> tuple[list[tuple[str, Status | None]], tuple[str, Status | None]]:
         consumer = HoldingConsumer()
         async with receiving(consumer, kind, limited(counters, **limits)) as address:
-            first = asyncio.create_task(ask(kind, address, body))
+            first = asyncio.create_task(ask(kind, address, body, compressed=compressed))
             await asyncio.wait_for(consumer.came.acquire(), 10)
-            refused = await ask(kind, address, body)
+            refused = await ask(kind, address, body, compressed=compressed)
             consumer.go.set()
-            return [await first, await ask(kind, address, body)], refused
+            return [await first, await ask(kind, address, body, compressed=compressed)], refused
 
     taken, (code, status) = asyncio.run(run())
     assert taken == [("200", None)] * 2

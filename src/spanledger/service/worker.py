@@ -22,7 +22,7 @@ from spanledger.service.pipeline import DEFAULT_SCREENER, Accepted, Pipeline, Pr
 T = TypeVar("T")
 
 GROUP_RECORDS_MAX = 4_096
-"""Records that one transaction takes at most, so that no sender waits long for its answer."""
+"""Records with which a transaction is full, so that no sender waits long for its answer."""
 
 RETRY_AFTER_SECONDS = 2.0
 
@@ -158,14 +158,14 @@ class LedgerWorker:
     def _take(self) -> list[_Booking | _Job | None]:
         """Wait for one item, then take what else has come, up to a size."""
         items = [self._queue.get()]
-        size = 0
+        size = _size(items[0])
         while items[-1] is not None and size < GROUP_RECORDS_MAX:
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
                 break
             items.append(item)
-            size += 1 + len(item.prepared.usage) if isinstance(item, _Booking) else 0
+            size += _size(item)
         return items
 
     def _book(self, bookings: Sequence[_Booking]) -> None:
@@ -204,6 +204,11 @@ class LedgerWorker:
     def _answer(self, answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
         """Hand results over to the event loop, all of a group at once."""
         self._loop.call_soon_threadsafe(_resolve, answers)
+
+
+def _size(item: _Booking | _Job | None) -> int:
+    """What an item takes of a group: its records, and one more, for without any it takes time too."""
+    return 1 + len(item.prepared.usage) if isinstance(item, _Booking) else 0
 
 
 def _resolve(answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:

@@ -75,3 +75,10 @@ def test_the_limit_is_the_largest_body_that_passes(encoding: str) -> None:
     with pytest.raises(PermanentError) as caught:
         inflated(pack(b"x" * 1_001), encoding, limits)
     assert caught.value.reason is Reason.INFLATED_TOO_LARGE
+
+
+def test_a_body_has_a_thousand_members_at_most() -> None:
+    assert inflated(gzip.compress(b"") * 1_000, "gzip", LIMITS) == b""
+    with pytest.raises(PermanentError, match="too many parts") as caught:
+        inflated(gzip.compress(b"") * 1_001, "gzip", LIMITS)
+    assert caught.value.reason is Reason.BAD_COMPRESSION

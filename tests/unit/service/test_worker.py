@@ -21,6 +21,7 @@ from spanledger.service.pipeline import Accepted, Prepared
 from spanledger.service.worker import LedgerWorker
 from support.collectors import until
 from support.replaying import open_parts, read_folder
+from support.telling import Client, Usage
 from support.truth import CAPTURES
 
 GRACE_SECONDS = 30.0
@@ -112,7 +113,9 @@ class HeldUp:
 
 
 @asynccontextmanager
-async def held_up(parts: Parts, wait_max_seconds: float | None = None) -> AsyncIterator[HeldUp]:
+async def held_up(
+    parts: Parts, wait_max_seconds: float | None = None, pipeline: object | None = None
+) -> AsyncIterator[HeldUp]:
     entered, held = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -121,7 +124,8 @@ async def held_up(parts: Parts, wait_max_seconds: float | None = None) -> AsyncI
 
     failed: list[Exception] = []
     worker = LedgerWorker(
-        parts.pipeline, parts.meter, lambda: 10**18, lambda *_: None, failed.append, wait_max_seconds=wait_max_seconds
+        *(pipeline or parts.pipeline, parts.meter, lambda: 10**18, lambda *_: None, failed.append),
+        wait_max_seconds=wait_max_seconds,
     )
     holding = asyncio.create_task(worker.run(hold))
     await asyncio.to_thread(entered.wait)
@@ -206,4 +210,25 @@ def test_what_was_booked_is_out_of_memory_while_other_work_waits_for_the_disk(pa
             return left
 
     assert asyncio.run(run()) == []
+    parts.ledger.close()
+
+
+def test_a_transaction_takes_no_more_once_it_has_its_records(parts: Parts) -> None:
+    """Four deliveries of 1,023 calls, each counted as one more, are the 4,096 of a group; two are left of six."""
+    client = Client()
+    calls = client.logs([client.event(f"req-{number}", "claude-sonnet-4-5", Usage(input=1)) for number in range(1_023)])
+    pipeline = FailingPipeline(parts, poison=b"")
+
+    async def run() -> list[Receipt]:
+        async with held_up(parts, pipeline=pipeline) as up:
+            sending = [asyncio.create_task(up.worker.consume(calls)) for _ in range(6)]
+            await asyncio.sleep(0)  # now all are queued
+            up.go_on()
+            receipts = await asyncio.gather(*sending)
+            assert await up.worker.stop(GRACE_SECONDS)
+            return receipts
+
+    assert asyncio.run(run()) == [Receipt()] * 6
+    assert pipeline.groups == [4, 2]
+    assert parts.ledger.report().requests == 1_023
     parts.ledger.close()
