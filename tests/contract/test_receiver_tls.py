@@ -220,6 +220,20 @@ def resumed(sender: ssl.SSLContext, address: str, session: ssl.SSLSession | None
             return Meeting(answered=False)
 
 
+def test_handshakes_that_fail_over_http_are_counted(files: Files) -> None:
+    async def run() -> dict[str, float]:
+        counters = Counters()
+        async with listening(files.server(mutual=True), counters) as addresses:
+            assert await export(HttpClient, addresses, files.client(own=True)) == Accepted()
+            for tls_of_stranger in (files.client(), Tls()):  # without a certificate; and one that does not trust ours
+                assert isinstance(await export(HttpClient, addresses, tls_of_stranger), Deferred)
+            connect(addresses[HttpClient]).close()  # as a probe of a load balancer does
+            assert await export(HttpClient, addresses, files.client(own=True)) == Accepted()
+        return counters.by_label(Counter.CONNECTIONS_CLOSED)
+
+    assert asyncio.run(run()) == {Reason.FAILED_HANDSHAKE: 2}
+
+
 def test_old_tls_is_refused(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     def lax(protocol: int) -> ssl.SSLContext:
         """A context of a Python that leaves the oldest version to the system, and of a system that takes any."""

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NOT_DURABLE = "not_durable"
     INTERNAL_ERROR = "internal_error"
     # A connection.
+    FAILED_HANDSHAKE = "failed_handshake"
     IDLE_CONNECTION = "idle_connection"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     STOPPING = "stopping"

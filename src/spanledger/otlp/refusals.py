@@ -107,6 +107,7 @@ RECORD_REFUSALS: dict[Reason, Refusal] = {
 """Reasons to refuse one record; when none is left, or the fault is in a resource or scope, the request."""
 
 CONNECTION_ENDS: dict[Reason, Refusal] = {
+    Reason.FAILED_HANDSHAKE: _later("no TLS, an old version, or a certificate that one side does not take (HTTP)"),
     Reason.IDLE_CONNECTION: _later("no request for too long", "receiver.idle_timeout_seconds"),
     Reason.TOO_MANY_CONNECTIONS: _later("too many connections at once", "receiver.max_connections"),
     Reason.STOPPING: _later("the service stopped, and a request had not arrived or was not answered in time"),

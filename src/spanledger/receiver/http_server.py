@@ -57,12 +57,13 @@ class HttpReceiver:
         # The time that an idle connection is kept is told to senders: one that sends just when we close would have to
         # send again, and not every client does.
         keep_alive = f"timeout={max(1, int(gate.limits.idle_timeout_seconds))}"
+        handshake_failed = partial(gate.closed, Reason.FAILED_HANDSHAKE)
         self._listener = Listener(
             self._application,
             idle_timeout_seconds=gate.limits.idle_timeout_seconds + 1,
             protocol=partial(GuardedProtocol, guard=gate, refuse=partial(refuse_connection, gate)),
             headers=[("keep-alive", keep_alive)],
-            tls=None if tls is None else tls.context(self._refuse_plain_http),
+            tls=None if tls is None else tls.context(self._refuse_plain_http, handshake_failed),
         )
 
     async def start(self) -> str:

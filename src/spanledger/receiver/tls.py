@@ -24,6 +24,7 @@ class _Handshake(ssl.SSLObject):
     """One connection's TLS. A sender that speaks plain HTTP hears so, instead of nothing."""
 
     refuse_plain_http: Callable[[], bytes]
+    on_failed: Callable[[], None]
     outgoing: ssl.MemoryBIO
     began_with: ssl.SSLContext  # OpenSSL may ask it again, and does not keep it
 
@@ -31,8 +32,11 @@ class _Handshake(ssl.SSLObject):
         """Go on with the handshake; what it has to send is in `outgoing` afterwards."""
         try:
             super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
         except ssl.SSLError as error:
             if error.reason != _PLAIN_HTTP:
+                self.on_failed()
                 raise
             self.outgoing.write(self.refuse_plain_http())
             # As if more had to come: so the answer is sent. Whatever comes, or the end of time, ends the connection.
@@ -48,6 +52,7 @@ class _Listening(ssl.SSLContext):
 
     begin: Callable[[], ssl.SSLContext]
     refuse_plain_http: Callable[[], bytes]
+    on_failed: Callable[[], None]
 
     def wrap_bio(
         self,
@@ -61,7 +66,7 @@ class _Listening(ssl.SSLContext):
         connection = own.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
         if isinstance(connection, _Handshake):
             connection.began_with, connection.outgoing = own, outgoing
-            connection.refuse_plain_http = self.refuse_plain_http
+            connection.refuse_plain_http, connection.on_failed = self.refuse_plain_http, self.on_failed
         return connection
 
 
@@ -94,10 +99,14 @@ class ServerTls:
         self._seen = self._state()
         self._loaded = self._load()
 
-    def context(self, refuse_plain_http: Callable[[], bytes]) -> ssl.SSLContext:
-        """Context for a listening socket of HTTP; what the function gives is sent to who speaks HTTP without TLS."""
+    def context(self, refuse_plain_http: Callable[[], bytes], on_failed: Callable[[], None]) -> ssl.SSLContext:
+        """Context for a listening socket of HTTP.
+
+        What `refuse_plain_http` gives is sent to who speaks HTTP without TLS; `on_failed` hears of other handshakes
+        that fail.
+        """
         context = _Listening(ssl.PROTOCOL_TLS_SERVER)
-        context.begin, context.refuse_plain_http = self._begin, refuse_plain_http
+        context.begin, context.refuse_plain_http, context.on_failed = self._begin, refuse_plain_http, on_failed
         return context
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
