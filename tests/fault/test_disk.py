@@ -8,6 +8,7 @@ import resource
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from io import StringIO
@@ -20,13 +21,15 @@ from spanledger.core.delivery import Delivery
 from spanledger.core.errors import ConfigError
 from spanledger.core.events import Event
 from spanledger.core.reasons import Reason
+from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
 from spanledger.ledger.damage import damage_mark
 from spanledger.ledger.database import Database
-from spanledger.ledger.faults import Fault
+from spanledger.ledger.faults import Fault, fault_of
 from spanledger.logs import start_logs
+from spanledger.service.sink import OtlpSink
 from spanledger.telemetry import Counter
 from support.collectors import until
 from support.logged import messages_of
@@ -152,6 +155,57 @@ def test_the_state_is_seen_though_nobody_sends(tmp_path: Path) -> None:
             await until(lambda: watch.fault is None, 30, "the recovery is seen")
 
     asyncio.run(run())
+
+
+def test_a_ledger_is_not_called_writable_without_a_proof(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(tmp_path / "ledger.db") as up:
+            await until(lambda: up.service.watch.is_proven, 30, "the start has proven that the disk takes something")
+            await set_on_the_ledgers_thread(up, read_only)
+            up.service.watch.written_at_seconds = None
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                await asyncio.wait_for(up.service._watch_disk(), 30)
+            assert not up.service.watch.is_proven
+            await set_on_the_ledgers_thread(up, writable)
+
+    asyncio.run(run())
+
+
+def test_what_cannot_be_taken_out_of_the_outbox_is_sent_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    retry = {"forward__retry__initial_delay_seconds": "0.01", "forward__retry__max_delay_seconds": "0.02"}
+    log = next(one for one in deliveries() if one.signal is Signal.LOGS)
+
+    async def run() -> OtlpSink:
+        async with running(path, **retry) as up:
+            await until(lambda: up.service.watch.is_proven, 30, "the start has proven that the disk takes something")
+            await set_on_the_ledgers_thread(up, read_only)
+            with closing(sqlite3.connect(path, isolation_level=None)) as beside:
+                now = time.time_ns()
+                beside.execute(
+                    "INSERT INTO outbox (signal, body, received_unix_nano, ready_unix_nano, sealed) "
+                    "VALUES (?, ?, ?, ?, 1)",
+                    (log.signal.value, protobuf_body(log), now, now),
+                )
+                beside.execute("INSERT INTO departure SELECT 'default', signal, id, length(body) FROM outbox")
+            up.service._notify()
+            counters = up.service.counters
+            await until(lambda: counters.snapshot()[Counter.COMMITS_FAILED] >= 5, 30, "removing it was tried again")
+            assert up.service.watch.fault is Fault.READ_ONLY
+            assert counters.by_label(Counter.PAYLOADS_FORWARDED).get("default", 0) == 0
+            await set_on_the_ledgers_thread(up, writable)
+            await until(lambda: counters.by_label(Counter.PAYLOADS_FORWARDED).get("default") == 1, 30, "it is out")
+            assert up.service._parts.ledger.outbox.oldest_unix_nano() is None
+            return up.sink
+
+    assert len(asyncio.run(run()).bodies[Signal.LOGS]) == 1
+
+
+def test_a_fault_is_seen_in_a_group_of_errors() -> None:
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    assert fault_of(ExceptionGroup("tasks", [ValueError(), ExceptionGroup("inner", [full])])) is Fault.FULL
+    assert fault_of(ExceptionGroup("tasks", [ValueError()])) is None
 
 
 def test_a_sender_waits_for_the_commit_as_long_as_is_set(tmp_path: Path) -> None:

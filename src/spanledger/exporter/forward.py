@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from spanledger.core.delivery import Payload
@@ -22,13 +24,21 @@ class Outbox(Protocol):
         """Payloads to send next, the oldest first; at least one if there is one, however large."""
         ...
 
-    async def remove(self, payloads: Sequence[Payload]) -> None:
-        """Forget delivered payloads."""
+    async def remove(self, payloads: Sequence[Payload]) -> bool:
+        """Forget delivered payloads. False when the disk does not take that, which the outbox tells."""
         ...
 
-    async def set_aside(self, payloads: Sequence[Payload], why: str) -> None:
-        """Keep payloads that will never be taken, and send them no more."""
+    async def set_aside(self, payloads: Sequence[Payload], why: str) -> bool:
+        """Keep payloads that will never be taken, and send them no more. False as with `remove`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """Payloads that are not to be sent again: the destination has them, or refused them and said why."""
+
+    payloads: Sequence[Payload]
+    refused: str | None
 
 
 class Forwarder:
@@ -53,6 +63,9 @@ class Forwarder:
         self._max_batch_bytes = max_batch_bytes
         self._wake = {signal: asyncio.Event() for signal in Signal if signal in signals}
         self._stopping = asyncio.Event()
+        self._answered: deque[_Answered] = deque()
+        """What still stands in the outbox: one batch of each signal at most, for nothing is sent before it is out."""
+        self._booking = asyncio.Lock()
 
     def notify(self) -> None:
         """Say that the outbox may hold something new; on the event loop."""
@@ -73,15 +86,20 @@ class Forwarder:
     async def flush(self) -> None:
         """Send what is in the outbox now, each batch once; what the destination defers stays."""
         for signal in self._wake:
-            while batch := await self._outbox.departures(signal, self._max_batch_bytes):
+            while await self._book() and (batch := await self._outbox.departures(signal, self._max_batch_bytes)):
                 if await self._attempt(batch) is not None:
                     break
 
     async def _drain(self, signal: Signal) -> None:
         wake = self._wake[signal]
-        attempt = 0
+        attempt = unbooked = 0
         while not self._stopping.is_set():
             wake.clear()
+            if not await self._book():
+                await self._pause(self._backoff.next_delay_seconds(unbooked, None))
+                unbooked += 1
+                continue
+            unbooked = 0
             batch = await self._outbox.departures(signal, self._max_batch_bytes)
             if not batch:
                 attempt = 0
@@ -112,8 +130,8 @@ class Forwarder:
                 if rejected or message:
                     self._tell_of_part(batch[0].signal, rejected, message)
                 self._counters.add(Counter.RECORDS_REJECTED_BY_DESTINATION, rejected, destination=self._destination)
-                self._counters.add(Counter.PAYLOADS_FORWARDED, len(batch), destination=self._destination)
-                await self._outbox.remove(batch)  # Effect 6: COMMIT. After it they are never sent again.
+                self._answered.append(_Answered(batch, None))
+                await self._book()
             case Refused(reason=reason):
                 return await self._single_out(batch, reason)
             case Deferred():
@@ -122,14 +140,37 @@ class Forwarder:
 
     async def _single_out(self, batch: Sequence[Payload], reason: str) -> Deferred | None:
         if len(batch) == 1:
-            self._counters.add(Counter.PAYLOADS_SET_ASIDE, destination=self._destination)
-            await self._outbox.set_aside(batch, reason)
+            self._answered.append(_Answered(batch, reason))
+            await self._book()
             return None
         for payload in batch:
             deferred = await self._attempt([payload])
-            if deferred is not None:
+            if deferred is not None or self._answered:
                 return deferred
         return None
+
+    async def _book(self) -> bool:
+        """Take out of the outbox what was answered, and count it. False when the disk does not take that.
+
+        Until it does nothing is sent: it would be sent again and again, and a backend that adds up would show it so.
+        """
+        async with self._booking:
+            while self._answered:
+                if not await self._take_out(self._answered[0]):
+                    return False
+                self._answered.popleft()
+        return True
+
+    async def _take_out(self, answered: _Answered) -> bool:
+        payloads, refused = answered.payloads, answered.refused
+        # Effect 6: COMMIT. After it they are never sent again.
+        if refused is None:
+            counter, done = Counter.PAYLOADS_FORWARDED, await self._outbox.remove(payloads)
+        else:
+            counter, done = Counter.PAYLOADS_SET_ASIDE, await self._outbox.set_aside(payloads, refused)
+        if done:
+            self._counters.add(counter, len(payloads), destination=self._destination)
+        return done
 
     def _tell_of_part(self, signal: Signal, rejected: int, why: str) -> None:
         tell(Event.DESTINATION_REFUSED_PART, destination=self._destination, signal=signal, rejected=rejected, why=why)

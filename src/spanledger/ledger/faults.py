@@ -55,7 +55,9 @@ _FAULTS = {
 
 
 def fault_of(error: BaseException) -> Fault | None:
-    """The fault of the disk that an error stands for; None when it is something else."""
+    """The fault of the disk that an error, or the first of a group that has one, stands for; None when none does."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((fault for one in error.exceptions if (fault := fault_of(one)) is not None), None)
     if isinstance(error, MovedError):
         return Fault.MOVED
     code = getattr(error, "sqlite_errorcode", None)

@@ -126,10 +126,13 @@ class OutboxStore:
             self._connection.execute(_FORGET_DELIVERED, (payload.id,))
 
     def set_aside(self, destination: str, payloads: Sequence[Payload], why: str) -> None:
-        """Keep payloads that a destination will never take, with its reason, and send them there no more."""
+        """Keep payloads that a destination will never take, with its reason, and send them there no more.
+
+        As with `remove`, doing it again does no harm.
+        """
         for payload in payloads:
             self._leave(destination, payload)
-            self._connection.execute("INSERT INTO refusal VALUES (?, ?, ?)", (destination, payload.id, why))
+            self._connection.execute("INSERT OR REPLACE INTO refusal VALUES (?, ?, ?)", (destination, payload.id, why))
 
     def expire(self, before_unix_nano: int, limit: int) -> Mapping[str, int]:
         """Drop payloads that came before a time, at most `limit`; give how many each destination will not get."""

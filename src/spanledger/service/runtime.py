@@ -319,7 +319,7 @@ class Service:
         forward = self._settings.forward
         retry = forward.retry
         return Forwarder(
-            _LedgerOutbox(self._worker, self._parts.ledger, to.name),
+            _LedgerOutbox(self._worker, self._parts.ledger, self.watch, to.name),
             to.name,
             to.client,
             Backoff(
@@ -368,25 +368,34 @@ class Service:
 class _LedgerOutbox:
     """One destination's outbox as forwarding sees it: every step on the ledger's thread."""
 
-    def __init__(self, worker: LedgerWorker, ledger: Ledger, destination: str) -> None:
+    def __init__(self, worker: LedgerWorker, ledger: Ledger, watch: LedgerWatch, destination: str) -> None:
         self._worker = worker
+        self._watch = watch
         self._ledger = ledger
         self._destination = destination
 
     async def departures(self, signal: Signal, max_bytes: int) -> Sequence[Payload]:
         return await self._worker.run(lambda: self._ledger.outbox.departures(self._destination, signal, max_bytes))
 
-    async def remove(self, payloads: Sequence[Payload]) -> None:
-        def work() -> None:
-            with self._ledger.transaction():
-                self._ledger.outbox.remove(self._destination, payloads)
+    async def remove(self, payloads: Sequence[Payload]) -> bool:
+        return await self._written(lambda: self._ledger.outbox.remove(self._destination, payloads))
 
-        await self._worker.run(work)
-
-    async def set_aside(self, payloads: Sequence[Payload], why: str) -> None:
-        def work() -> None:
-            with self._ledger.transaction():
-                self._ledger.outbox.set_aside(self._destination, payloads, why)
-
+    async def set_aside(self, payloads: Sequence[Payload], why: str) -> bool:
         tell(Event.DESTINATION_REFUSED, destination=self._destination, payloads=len(payloads), why=why)
-        await self._worker.run(work)
+        return await self._written(lambda: self._ledger.outbox.set_aside(self._destination, payloads, why))
+
+    async def _written(self, change: Callable[[], None]) -> bool:
+        """Whether the disk took a change of the outbox; its fault is told."""
+
+        def work() -> None:
+            with self._ledger.transaction():
+                change()
+
+        try:
+            await self._worker.run(work)
+        except Exception as error:
+            if fault_of(error) is None:
+                raise
+            self._watch.failed(error)
+            return False
+        return True

@@ -32,6 +32,8 @@ class MemoryOutbox:
     removed: list[int] = field(default_factory=list)
     aside: list[tuple[int, str]] = field(default_factory=list)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
+    full_for: int = 0
+    """How many changes the disk does not take before it takes them."""
 
     async def departures(self, signal: Signal, max_bytes: int) -> Sequence[Payload]:
         batch: list[Payload] = []
@@ -42,13 +44,23 @@ class MemoryOutbox:
             self.empty.set()
         return batch
 
-    async def remove(self, payloads: Sequence[Payload]) -> None:
+    async def remove(self, payloads: Sequence[Payload]) -> bool:
+        if self._refuses():
+            return False
         self.removed += [payload.id for payload in payloads]
         self._drop(payloads)
+        return True
 
-    async def set_aside(self, payloads: Sequence[Payload], why: str) -> None:
+    async def set_aside(self, payloads: Sequence[Payload], why: str) -> bool:
+        if self._refuses():
+            return False
         self.aside += [(payload.id, why) for payload in payloads]
         self._drop(payloads)
+        return True
+
+    def _refuses(self) -> bool:
+        self.full_for -= 1
+        return self.full_for >= 0
 
     def _drop(self, payloads: Sequence[Payload]) -> None:
         gone = {payload.id for payload in payloads}
@@ -118,6 +130,37 @@ def test_a_deferral_while_singling_out_loses_no_place() -> None:
     drain(outbox, client)
     assert outbox.aside == []
     assert [body for _, body in client.sent] == [b"abc", b"a", b"b", b"bc"]
+
+
+def test_a_destination_that_goes_away_while_singling_out_is_given_its_pause() -> None:
+    client = ScriptedClient([Refused("batch"), Accepted(), Deferred("away")])
+    counters = drain(MemoryOutbox(payloads(b"a", b"b", b"c")), client)
+    assert counters.snapshot()[Counter.EXPORTS_RETRIED] == 1
+
+
+def test_forwarded_payloads_are_counted_one_by_one() -> None:
+    client = ScriptedClient()
+    counters = drain(MemoryOutbox(payloads(b"aa", b"bb", b"cc")), client, max_batch_bytes=4)
+    assert len(client.sent) == 2
+    assert counters.snapshot()[Counter.PAYLOADS_FORWARDED] == 3
+
+
+@pytest.mark.parametrize(
+    ("bodies", "sent"),
+    [
+        ([b"a", b"b"], [b"ab"]),
+        ([b"\0"], [b"\0"]),
+        # The batch is refused and singled out: a is taken, and not sent again. What waits behind it is then sent.
+        ([b"a", b"\0", b"c"], [b"a\0c", b"a", b"\0c", b"\0", b"c"]),
+    ],
+)
+def test_nothing_is_sent_while_what_was_answered_cannot_be_taken_out(bodies: list[bytes], sent: list[bytes]) -> None:
+    client, outbox = ScriptedClient(), MemoryOutbox(payloads(*bodies), full_for=7)
+    counters = drain(outbox, client)
+    assert [body for _, body in client.sent] == sent
+    poisoned = bodies.count(b"\0")
+    assert counters.snapshot()[Counter.PAYLOADS_FORWARDED] == len(outbox.removed) == len(bodies) - poisoned
+    assert counters.snapshot()[Counter.PAYLOADS_SET_ASIDE] == len(outbox.aside) == poisoned
 
 
 def test_what_a_destination_says_of_a_part_that_it_refused_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -80,6 +80,20 @@ def test_what_is_too_old_is_dropped_for_every_destination_and_counted(ledger: Le
     assert outbox.oldest_unix_nano() == 20
 
 
+def test_what_was_refused_is_dropped_with_its_reason_when_it_is_too_old(ledger: Ledger) -> None:
+    outbox = ledger.outbox
+    add(ledger, b"old", at=10)
+    (old,) = outbox.departures(HERE, Signal.LOGS, 100)
+    for _ in range(2):  # a commit in doubt is done again
+        with ledger.transaction():
+            outbox.set_aside(HERE, [old], "400: no")
+    assert outbox.state(HERE).refused == 1
+    with ledger.transaction():
+        assert outbox.expire(11, 100) == {}  # nobody waited for it
+    assert outbox.state(HERE).refused == 0
+    assert outbox.destinations() == []
+
+
 def test_an_undone_transaction_is_not_counted(ledger: Ledger) -> None:
     add(ledger, b"kept")
     try:
