@@ -181,6 +181,21 @@ def test_what_no_destination_took_in_time_is_dropped_and_counted(
     assert standing(ledger_path).balances == reference.balances
 
 
+def test_what_waits_too_long_is_dropped_where_nothing_comes_that_is_posted(tmp_path: Path) -> None:
+    logs = [one for one in deliveries() if one.signal is Signal.LOGS]
+
+    async def run() -> None:
+        away = {"away": {"endpoint": "http://127.0.0.1:1"}}
+        more = {"forward__flush_timeout_seconds": "0.001", "forward__outbox_max_age_seconds": "1"}
+        async with running(tmp_path / "ledger.db", destinations=away, **more) as up:
+            await send(Transport.GRPC, up.addresses, logs)
+            await up.service.rest()
+            counted = lambda: up.service.counters.by_label(Counter.PAYLOADS_EXPIRED)  # noqa: E731
+            await until(lambda: counted().get("away") == len(logs), TIMEOUT_SECONDS, "they are dropped")
+
+    asyncio.run(run())
+
+
 def test_a_full_outbox_drops_forwarding_and_never_the_usage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> dict[str, int]:
         async with AsyncExitStack() as stack:

@@ -26,6 +26,7 @@ from spanledger.receiver.admin_server import AdminServer
 from spanledger.service.admin import ServiceAdmin
 from spanledger.service.assembly import Parts, load_prices
 from spanledger.service.budget_watch import BudgetWatch
+from spanledger.service.clock_steps import BelievedAges
 from spanledger.service.component_gauges import component_readings
 from spanledger.service.destinations import NamedClient
 from spanledger.service.gauges import Reader, readers
@@ -42,6 +43,7 @@ _ADVANCE_PAUSE_MAX_SECONDS = 1.0
 _RECOVERY_PAUSE_SECONDS = 1.0
 _BUDGET_PAUSE_SECONDS = 15.0
 _DAYS_PAUSE_SECONDS = 5.0
+_AGES_PAUSE_SECONDS = 2.0
 _ADMIN_GRACE_SECONDS = 1.0
 _LEDGER_GRACE_SECONDS = 1.0
 
@@ -76,6 +78,8 @@ class Service:
             wait_max_seconds=settings.ledger.commit_wait_seconds,
             screener=Screener(settings.receiver.content_limits),
         )
+        hold_nano = round(settings.forward.outbox_max_age_seconds * NANO_PER_SECOND)
+        self._ages = BelievedAges(hold_nano, time.time_ns, time.monotonic_ns)
         self._budgets = BudgetWatch(settings, settings.ledger.path)
         self.price_files = PriceFiles(
             settings.prices.paths,
@@ -132,6 +136,7 @@ class Service:
         self._tasks.append(asyncio.create_task(self._watch_budgets()))
         self._tasks.append(asyncio.create_task(self._kept_up(self._keep_days)))
         self._tasks.append(asyncio.create_task(self._kept_up(self._watch_disk)))
+        self._tasks.append(asyncio.create_task(self._kept_up(self._keep_ages)))
         self._tasks.extend(asyncio.create_task(self._kept_up(part.run)) for part in self._senders)
         admin = None if self._admin is None else await self._admin.start()
         return Addresses(*await self._receivers.start(), admin)
@@ -294,10 +299,21 @@ class Service:
                 self.watch.succeeded()
             await self._pause(_RECOVERY_PAUSE_SECONDS)
 
+    async def _keep_ages(self) -> None:
+        """Drop what waited too long also where nothing comes that would be posted."""
+        while not self._stopping.is_set():
+            await self._worker.run(self._expire)
+            await self._pause(_AGES_PAUSE_SECONDS)
+
     def _advance_all(self) -> None:
         while self._parts.pipeline.advance(time.time_ns()):
             pass
-        self.counters.add_each(Counter.PAYLOADS_EXPIRED, self._parts.pipeline.expire(time.time_ns()))
+        self._expire()
+
+    def _expire(self) -> None:
+        now_unix_nano = self._ages.now_unix_nano()
+        if now_unix_nano is not None:
+            self.counters.add_each(Counter.PAYLOADS_EXPIRED, self._parts.pipeline.expire(now_unix_nano))
 
     def _on_accepted(self, accepted: Accepted, seconds: float) -> None:
         self.watch.succeeded()
