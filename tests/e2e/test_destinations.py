@@ -235,4 +235,4 @@ def test_a_destination_that_asks_for_a_year_is_asked_again_when_the_setting_says
 
     asyncio.run(run())
     (told,) = messages_of(caplog, Event.DESTINATION_AWAY)
-    assert "does not take logs now, and is asked again in 2 s" in told
+    assert "does not take logs now, and is asked again in 2.0 s" in told

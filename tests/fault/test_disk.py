@@ -141,7 +141,7 @@ def test_a_disk_that_takes_nothing_loses_nothing_and_recovers_by_itself(
     assert standing(tmp_path / "ledger.db").balances == reference.balances
 
 
-def test_the_state_is_seen_though_nobody_sends(tmp_path: Path) -> None:
+def test_the_state_is_seen_though_nobody_sends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A load balancer that takes an unready service out of rotation sends it nothing that would show its recovery."""
 
     async def run() -> None:
@@ -151,6 +151,10 @@ def test_the_state_is_seen_though_nobody_sends(tmp_path: Path) -> None:
             await set_on_the_ledgers_thread(up, read_only)
             watch.written_at_seconds = None
             await until(lambda: watch.fault is not None, 30, "the fault is seen")
+            failed = up.service.counters.snapshot
+            before = failed()[Counter.COMMITS_FAILED]
+            await until(lambda: failed()[Counter.COMMITS_FAILED] > before + 3, 30, "it is tried again")
+            assert messages_of(caplog, Event.LEDGER_RECOVERED) == [], "nothing was written that would show it"
             await set_on_the_ledgers_thread(up, writable)
             await until(lambda: watch.fault is None, 30, "the recovery is seen")
 

@@ -115,7 +115,7 @@ class Forwarder:
                 Event.DESTINATION_AWAY,
                 destination=self._destination,
                 signal=signal,
-                pause=f"{pause_seconds:.0f}",
+                pause=f"{pause_seconds:.1f}",
                 why=deferred.reason,
             )
             await self._pause(pause_seconds)

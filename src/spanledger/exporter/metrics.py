@@ -61,12 +61,15 @@ def failure(sent: Sent) -> str | None:
 
 
 def series_points(destination: str, states: Iterable[SeriesState], now_unix_nano: int) -> list[SeriesPoint]:
-    """Series as they stand; one that is new to the destination says 0 (design §7)."""
+    """Series as they stand; one that is new to the destination says 0 (design §7).
+
+    One that began before the clock was set back starts now: OTLP refuses what ends before it starts.
+    """
     return [
         SeriesPoint(
             METRICS[state.key.metric],
             state.key.labels,
-            state.start_unix_nano,
+            min(state.start_unix_nano, now_unix_nano),
             now_unix_nano,
             state.exported_value(destination),
         )
@@ -75,9 +78,11 @@ def series_points(destination: str, states: Iterable[SeriesState], now_unix_nano
 
 
 def delta_points(deltas: Iterable[Delta], now_unix_nano: int) -> list[SeriesPoint]:
-    """What series grew by."""
+    """What series grew by, since no later than now."""
     return [
-        SeriesPoint(METRICS[one.key.metric], one.key.labels, one.start_unix_nano, now_unix_nano, one.amount)
+        SeriesPoint(
+            METRICS[one.key.metric], one.key.labels, min(one.start_unix_nano, now_unix_nano), now_unix_nano, one.amount
+        )
         for one in deltas
     ]
 

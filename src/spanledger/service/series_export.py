@@ -33,9 +33,6 @@ from spanledger.telemetry import Counter, Counters
 _INSTANCE_ID = "service_instance_id"
 
 
-_MILLISECOND_NANO = 1_000_000
-
-
 class SeriesExport:
     """Makes the exports of all destinations.
 
@@ -78,24 +75,13 @@ class SeriesExport:
             self._counters.add(Counter.SERIES_OVERFLOWED, crowding.overflowed)
             self._counters.add(Counter.SERIES_CUT, crowding.cut)
         states = self._ledger.series.states()
-        at_unix_nano = self._time_of(destination, states, now_unix_nano)
-        points = self._points(destination, states, at_unix_nano)
+        points = self._points(destination, states, now_unix_nano)
         resource = resource_of(self._ledger)
-        self._begun_unix_nano[destination] = at_unix_nano
+        self._begun_unix_nano[destination] = now_unix_nano
         told_since = self._ledger.series.told_since(destination)
-        start = reading(Gauge.EXPORT_START, at_unix_nano if told_since is None else told_since)
+        start = reading(Gauge.EXPORT_START, now_unix_nano if told_since is None else told_since)
         gauges = [*readings(self._readers, now_unix_nano), start]
-        return metrics_parts(points, gauges, resource, at_unix_nano, self._temporality, self._limits)
-
-    def _time_of(self, destination: str, states: Sequence[SeriesState], now_unix_nano: int) -> int:
-        """The time that an export bears: after the one before and the start of every series, whatever the clock did.
-
-        A backend refuses points that are older than what it has, and OTLP those that end before they start. Where the
-        clock was set back, exports are a millisecond apart, the least that Prometheus knows, until it has caught up.
-        """
-        before = self._begun_unix_nano.get(destination)
-        started = max((state.start_unix_nano for state in states), default=0)
-        return max(now_unix_nano, started, 0 if before is None else before + _MILLISECOND_NANO)
+        return metrics_parts(points, gauges, resource, now_unix_nano, self._temporality, self._limits)
 
     def end(self, destination: str, sent: Sent) -> None:
         """Note what became of each part, for the series that it told of, and a failure for who asks what is wrong."""
