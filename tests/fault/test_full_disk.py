@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 import requests
 
-from spanledger.core.delivery import Delivery
+from spanledger.core.delivery import Delivery, Receipt
+from spanledger.core.errors import RetryableError
 from spanledger.core.events import Event
+from spanledger.core.usage import Signal
 from spanledger.exporter.client import Accepted, Deferred, Destination, OtlpClient
 from spanledger.exporter.grpc_client import GrpcClient
 from spanledger.exporter.http_client import HttpClient
 from spanledger.service.sink import OtlpSink
 from support.backends import scraped
 from support.collectors import until
-from support.kills import assert_no_series_goes_back, forwarded, names
+from support.kills import assert_no_series_goes_back, forwarded, names, record_names
 from support.processes import Serving, start_serve
 from support.replaying import read_folder, replay_folders
 from support.serving import standing
@@ -30,6 +32,23 @@ FOLDER = CAPTURES / "s03_subagent"
 MIB = 2**20
 AT_ONCE = {"SPANLEDGER_SETTLE__RESIDUAL_WAIT_SECONDS": "0", "SPANLEDGER_FORWARD__FLUSH_TIMEOUT_SECONDS": "60"}
 TIMEOUT_SECONDS = 60
+
+
+RETRY = {
+    "SPANLEDGER_FORWARD__RETRY__INITIAL_DELAY_SECONDS": "0.05",
+    "SPANLEDGER_FORWARD__RETRY__MAX_DELAY_SECONDS": "0.1",
+}
+
+
+class AwaySink(OtlpSink):
+    """Takes metrics, and nothing else while it is away."""
+
+    is_away = True
+
+    async def consume(self, delivery: Delivery) -> Receipt:
+        if self.is_away and delivery.signal is not Signal.METRICS:
+            raise RetryableError("away", retry_after_seconds=0.0)
+        return await super().consume(delivery)
 
 
 @pytest.fixture
@@ -48,10 +67,13 @@ def readiness(serving: Serving) -> tuple[int, str]:
     return answer.status_code, str(answer.json()["ledger"])
 
 
-def writable(serving: Serving) -> float:
+def metric(serving: Serving, name: str) -> float:
     assert serving.addresses.admin is not None
-    (found,) = [s for s in scraped(serving.addresses.admin) if s.name == "spanledger_ledger_writable_ratio"]
-    return found.value
+    return sum(sample.value for sample in scraped(serving.addresses.admin) if sample.name == name)
+
+
+def writable(serving: Serving) -> float:
+    return metric(serving, "spanledger_ledger_writable_ratio")
 
 
 async def send_until_full(client: OtlpClient, waiting: list[Delivery]) -> Deferred:
@@ -110,3 +132,48 @@ def test_a_full_disk_is_told_loses_nothing_and_is_written_again_without_a_restar
     assert sink.metric_totals() == left.figures.metrics
     assert names(deliveries()) - forwarded(sink) == set()
     assert_no_series_goes_back(sink)
+
+
+def test_what_a_full_disk_keeps_in_the_outbox_is_sent_once(disk: SmallDisk) -> None:
+    waiting = [one for one in deliveries() if one.signal is not Signal.METRICS]
+    sent = list(waiting)
+    failed = "spanledger_commits_failed_total"
+
+    async def run() -> tuple[OtlpSink, str]:
+        sink = AwaySink()
+        await sink.start()
+        to_sink = ("--otlp-endpoint", sink.grpc_endpoint)
+        serving = await start_serve(disk.inside / "ledger.db", *to_sink, environ=AT_ONCE | RETRY, prefix=disk.command)
+        client = HttpClient(Destination(f"http://{serving.addresses.http}"))
+        first = waiting.pop()
+        assert await client.export(first.signal, protobuf_body(first)) == Accepted()
+        disk.fill(left_bytes=MIB // 4)
+        await send_until_full(client, waiting)
+        await client.close()
+        sink.is_away = False
+        await until(
+            lambda: bool(sink.bodies[Signal.LOGS] or sink.bodies[Signal.TRACES]),
+            TIMEOUT_SECONDS,
+            "the destination has a batch",
+        )
+        before = await asyncio.to_thread(metric, serving, failed)
+        await until(lambda: metric(serving, failed) > before + 5, TIMEOUT_SECONDS, "taking it out was tried again")
+        disk.empty()
+        pending = "spanledger_outbox_payloads"
+        await until(
+            lambda: metric(serving, pending) == 0, TIMEOUT_SECONDS, "it is out, and so is what waited behind it"
+        )
+        code, said = await serving.end(signal.SIGTERM)
+        assert code == 0
+        await sink.stop()
+        return sink, said
+
+    sink, said = asyncio.run(run())
+    arrived = [
+        name for kind in (Signal.LOGS, Signal.TRACES) for body in sink.bodies[kind] for name in record_names(kind, body)
+    ]
+    assert len(arrived) == len(set(arrived))
+    acknowledged = sent[len(waiting) :]
+    assert names(acknowledged) - set(arrived) == set()
+    assert Event.LEDGER_COMMIT_FAILED not in said
+    assert Event.SERVICE_WORK_FAILED not in said
