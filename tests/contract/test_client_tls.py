@@ -219,7 +219,8 @@ def test_renewed_files_are_read_again(tmp_path: Path, client: type, *, connected
             put(new.ours, files)
             assert await sender.export(Signal.LOGS, BODY) == Accepted()
             await until(lambda: len(way.open) <= 1, TIMEOUT_SECONDS, "the connection by the old files is closed")
-            assert way.came == (2 if connected else 3)
+            # gRPC may tell of the cut before it has tried another connection by the old files.
+            assert way.came in ((2,) if connected else (2, 3))
             await sender.close()
 
     asyncio.run(run())
