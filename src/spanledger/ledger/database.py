@@ -34,6 +34,7 @@ class Database:
         self._lock = lock
         self._lock_identity = None if lock is None else identity_of(_lock_file(path))
         self._place = Place.of(path)
+        self._is_astray = False
         self._on_rollback: list[Callable[[], None]] = []
 
     @classmethod
@@ -104,23 +105,46 @@ class Database:
         """Note beside the file that reading or writing it failed as if it were damaged: the next start looks."""
         damage_mark(self._path).touch()
 
-    def require_in_place(self) -> None:
+    def keep_in_place(self) -> None:
         """See whether what is committed will be found at the next start, and no other process can write meanwhile.
 
-        A lock file that somebody deleted is made again.
+        A lock file that somebody deleted is made again. Who was without it, or without the file, may have missed what
+        another process wrote: all that is kept in memory of rows is forgotten. Belongs between transactions, together
+        with what they build on, and between looks at rows: until it has passed no transaction begins.
 
         Raises:
             MovedError: a file of the ledger was moved, deleted or replaced, or another process took its lock.
         """
-        self._place.require()
-        if self._lock is None:
-            return
         try:
-            held = identity_of(_lock_file(self._path)) == self._lock_identity
+            self._place.require()
+            if not self._holds_lock():
+                self._is_astray = True
+                self._lock_again()
+        except MovedError:
+            self._is_astray = True
+            raise
+        if self._is_astray:
+            self._forget()
+            self._is_astray = False
+
+    def _require_in_place(self) -> None:
+        try:
+            self._place.require()
+        except MovedError:
+            self._is_astray = True
+            raise
+        if not self._holds_lock():
+            self._is_astray = True
+        if self._is_astray and self._lock is not None:
+            raise MovedError(f"{self._path}: it or its lock was away, and is looked at again")
+
+    def _holds_lock(self) -> bool:
+        if self._lock is None:
+            return True  # it never had it, and keeps nothing in memory
+        try:
+            return identity_of(_lock_file(self._path)) == self._lock_identity
         except OSError:
-            held = False
-        if not held:
-            self._lock_again()
+            return False
 
     def _lock_again(self) -> None:
         """Take the lock under its name; the one held so far keeps nobody away any more."""
@@ -157,12 +181,12 @@ class Database:
         """
         if self.connection.in_transaction:
             self._undo()  # the one before could not be undone
-        self.require_in_place()
+        self._require_in_place()
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.connection.execute("COMMIT")
-            self._place.require()
+            self._require_in_place()
         except BaseException:
             self._undo()
             raise
@@ -172,8 +196,11 @@ class Database:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
         finally:
-            for forget in self._on_rollback:
-                forget()
+            self._forget()
+
+    def _forget(self) -> None:
+        for forget in self._on_rollback:
+            forget()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -292,9 +292,8 @@ class Service:
         Whether it is in its place costs little, and is looked at every time.
         """
         while not self._stopping.is_set():
-            if self.watch.is_proven:
-                await self._worker.run(self._parts.ledger.database.require_in_place)
-            else:
+            await self._worker.run(self._parts.ledger.database.keep_in_place)
+            if not self.watch.is_proven:
                 await self._worker.run(self._parts.ledger.prove_writable)
                 self.watch.succeeded()
             await self._pause(_RECOVERY_PAUSE_SECONDS)

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from spanledger.core.events import Event
+from spanledger.core.semconv import Metric
+from spanledger.core.views import SeriesKey
 from spanledger.ledger.database import Database, is_served
 from spanledger.ledger.faults import Fault, MovedError, fault_of
+from spanledger.ledger.ledger import Ledger
 from support.logged import messages_of
 
 
@@ -75,6 +78,7 @@ def test_a_folder_under_another_name_takes_its_ledger_along(tmp_path: Path) -> N
     with pytest.raises(MovedError, match="No such file"):
         commit(database, "after")
     (tmp_path / "other").rename(folder)
+    database.keep_in_place()
     commit(database, "back")
     database.close()
 
@@ -86,6 +90,7 @@ def test_a_file_that_is_back_is_written_again_with_all_that_it_held(path: Path) 
     with pytest.raises(MovedError):
         commit(database, "meanwhile")
     elsewhere.rename(path)
+    database.keep_in_place()
     commit(database, "after")
     database.close()
     again = Database.open(path)
@@ -98,6 +103,9 @@ def test_a_lock_that_somebody_deleted_is_taken_again(path: Path) -> None:
     database = Database.open(path)
     path.with_name("ledger.db.lock").unlink()
     assert not is_served(path), "anybody could open it"
+    with pytest.raises(MovedError, match="it or its lock was away"):
+        commit(database, "before")
+    database.keep_in_place()
     commit(database, "after")
     assert is_served(path)
     database.close()
@@ -109,10 +117,60 @@ def test_a_lock_that_another_process_took_meanwhile_ends_writing(path: Path) -> 
     path.with_name("ledger.db.lock").unlink()
     second = Database.open(path)
     with pytest.raises(MovedError, match=r"ledger\.db\.lock: .*in use by another spanledger process"):
+        first.keep_in_place()
+    with pytest.raises(MovedError):
         commit(first, "first")
     commit(second, "second")
     second.close()
+    first.keep_in_place()
     commit(first, "first")
+    first.close()
+
+
+def away_under_its_lock(path: Path) -> Callable[[], None]:
+    path.with_name("ledger.db.lock").unlink()
+    return lambda: None
+
+
+def away_with_its_folder(path: Path) -> Callable[[], None]:
+    """Served from another folder meanwhile, and moved back."""
+    elsewhere = path.parent.rename(path.parent.with_name("elsewhere"))
+    (elsewhere / "ledger.db.lock").unlink()
+
+    def back() -> None:
+        (elsewhere / "ledger.db.lock").unlink()
+        elsewhere.rename(path.parent)
+
+    return back
+
+
+@pytest.mark.parametrize("away", [away_under_its_lock, away_with_its_folder])
+def test_what_another_process_wrote_meanwhile_is_in_the_series_of_the_first(
+    away: Callable[[Path], Callable[[], None]], tmp_path: Path
+) -> None:
+    """Series are kept in memory: written from there, they would undo what the other one has folded."""
+    path, key = tmp_path / "folder" / "ledger.db", SeriesKey(Metric.REQUESTS, (("model", "m"),))
+
+    def fold(ledger: Ledger, amount: int, to_posting_id: int) -> None:
+        with ledger.transaction():
+            ledger.series.add({key: amount}, to_posting_id=to_posting_id, now_unix_nano=1)
+
+    first = Ledger.open(path, max_series=10)
+    fold(first, 5, 1)
+    back = away(path)
+    other = path if path.exists() else tmp_path / "elsewhere" / "ledger.db"
+    second = Ledger.open(other, max_series=10)
+    fold(second, 10, 2)
+    with pytest.raises(MovedError):
+        fold(first, 6, 3)
+    second.close()
+    back()
+    with pytest.raises(MovedError):
+        fold(first, 6, 3)
+    first.database.keep_in_place()
+    fold(first, 6, 3)
+    assert [state.value for state in first.series.states()] == [21]  # 5 + 10 + 6
+    assert first.series.watermark == 3
     first.close()
 
 
