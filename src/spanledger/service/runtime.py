@@ -174,26 +174,35 @@ class Service:
         for part in self._senders:
             part.stop()
         await self._end_tasks()
-        await self._send_the_rest()
-        if self._admin is not None:
-            await self._admin.stop(_ADMIN_GRACE_SECONDS)
-        ledger_is_free = await self._worker.stop(_LEDGER_GRACE_SECONDS)
+        is_sent = await self._send_the_rest()
+        ledger_is_free, _ = await asyncio.gather(
+            self._worker.stop(_LEDGER_GRACE_SECONDS if is_sent else 0.0), self._stop_admin()
+        )
         self._telemetry.close()
         for destination in self._destinations:
             await destination.client.close()
         if ledger_is_free:
             self._parts.ledger.close()
 
-    async def _send_the_rest(self) -> None:
-        """Settle and send what is ready, as far as ledger and destinations let it; what is left waits in the ledger."""
+    async def _stop_admin(self) -> None:
+        if self._admin is not None:
+            await self._admin.stop(_ADMIN_GRACE_SECONDS)
+
+    async def _send_the_rest(self) -> bool:
+        """Settle and send what is ready, as far as ledger and destinations let it; what is left waits in the ledger.
+
+        False when the time was over before that.
+        """
         try:
             async with asyncio.timeout(self._settings.forward.flush_timeout_seconds):
                 await self.settle()
                 await self.flush()
         except TimeoutError:
             tell(Event.SERVICE_STOPPED_EARLY)
+            return False
         except Exception as error:  # noqa: BLE001 - a ledger that cannot be written must not keep us from stopping
             self.watch.failed(error)
+        return True
 
     async def _end_tasks(self) -> None:
         """Let what is under way end, but no longer than a flush may take; a cut export stays in the outbox."""
