@@ -236,3 +236,19 @@ def test_a_destination_that_asks_for_a_year_is_asked_again_when_the_setting_says
     asyncio.run(run())
     (told,) = messages_of(caplog, Event.DESTINATION_AWAY)
     assert "does not take logs now, and is asked again in 2.0 s" in told
+
+
+def test_what_waits_for_a_signal_that_a_destination_no_longer_gets_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        away = {"endpoint": "http://127.0.0.1:1", "cost_metrics": False}
+        for signals in (["logs", "traces", "metrics"], ["metrics"]):
+            more = {"destinations": {"archive": away | {"signals": signals}}, "forward__flush_timeout_seconds": "0.001"}
+            async with running(tmp_path / "ledger.db", **more) as up:
+                await send(Transport.GRPC, up.addresses, deliveries())
+
+    asyncio.run(run())
+    assert messages_of(caplog, Event.DESTINATION_UNKNOWN) == [
+        "payloads wait for destination archive (logs, traces), which is not configured any more"
+    ]

@@ -157,6 +157,11 @@ class OutboxStore:
         query = "SELECT DISTINCT destination FROM departure UNION SELECT DISTINCT destination FROM refusal ORDER BY 1"
         return [str(row[0]) for row in self._connection.execute(query)]
 
+    def signals(self, destination: str) -> frozenset[Signal]:
+        """Signals of which payloads wait for a destination."""
+        query = "SELECT DISTINCT signal FROM departure WHERE destination = ?"
+        return frozenset(Signal(row[0]) for row in self._connection.execute(query, (destination,)))
+
     def state(self, destination: str) -> OutboxState:
         """What the outbox holds for a destination."""
         pending, oldest = self._connection.execute(

@@ -234,10 +234,13 @@ class Service:
             tell(Event.SERVICE_WORK_FAILED, error, work=work.__qualname__)
 
     def _warn_of_strangers(self) -> None:
-        """Say which destinations are waited for that the settings no longer name."""
-        named = {destination.name for destination in self._destinations}
-        for stranger in sorted(set(self._parts.ledger.outbox.destinations()) - named):
-            tell(Event.DESTINATION_UNKNOWN, destination=stranger)
+        """Say which destinations are waited for that the settings no longer name, or no longer for a signal."""
+        outbox, named = self._parts.ledger.outbox, {one.name: one.signals for one in self._destinations}
+        for name in outbox.destinations():
+            if name not in named:
+                tell(Event.DESTINATION_UNKNOWN, destination=name)
+            elif lost := sorted(outbox.signals(name) - frozenset(named[name])):
+                tell(Event.DESTINATION_UNKNOWN, destination=f"{name} ({', '.join(lost)})")
 
     async def _advance(self) -> None:
         """Post spans and seal payloads as their windows close."""
