@@ -35,7 +35,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
             when = {"received_unix_nano": now, "ready_unix_nano": now}
             books.ledger.outbox.add(Signal.LOGS, b"x", ("default",), **when, sealed=True)
             waiting = books.ledger.outbox.departures("default", Signal.LOGS, 1)
-            books.ledger.outbox.set_aside("default", waiting, STRANGE)
+            books.ledger.outbox.set_aside("default", waiting, STRANGE, max_bytes=2**20)
     return path
 
 

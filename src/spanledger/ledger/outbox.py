@@ -37,7 +37,8 @@ class OutboxStore:
     def __init__(self, database: Database) -> None:
         self._connection = database.connection
         self._pending_bytes: dict[str, int] = {}
-        database.on_rollback(self._pending_bytes.clear)
+        self._refused_bytes: dict[str, int] = {}
+        database.on_rollback(self._forget)
 
     def add(
         self,
@@ -66,6 +67,19 @@ class OutboxStore:
         if known is None:
             query = "SELECT coalesce(sum(size), 0) FROM departure WHERE destination = ?"
             known = self._pending_bytes[destination] = int(
+                self._connection.execute(query, (destination,)).fetchone()[0]
+            )
+        return known
+
+    def refused_bytes(self, destination: str) -> int:
+        """Bytes that are kept although a destination will never take them."""
+        known = self._refused_bytes.get(destination)
+        if known is None:
+            query = (
+                "SELECT coalesce(sum(length(body)), 0) FROM refusal JOIN outbox ON outbox.id = outbox_id "
+                "WHERE destination = ?"
+            )
+            known = self._refused_bytes[destination] = int(
                 self._connection.execute(query, (destination,)).fetchone()[0]
             )
         return known
@@ -125,13 +139,18 @@ class OutboxStore:
             self._leave(destination, payload)
             self._connection.execute(_FORGET_DELIVERED, (payload.id,))
 
-    def set_aside(self, destination: str, payloads: Sequence[Payload], why: str) -> None:
+    def set_aside(self, destination: str, payloads: Sequence[Payload], why: str, *, max_bytes: int) -> None:
         """Keep payloads that a destination will never take, with its reason, and send them there no more.
 
-        As with `remove`, doing it again does no harm.
+        Of one for which there is no room in `max_bytes` nothing is kept. As with `remove`, doing it again does no harm.
         """
         for payload in payloads:
             self._leave(destination, payload)
+            refused_bytes = self.refused_bytes(destination) + len(payload.body)
+            if refused_bytes > max_bytes:
+                self._connection.execute(_FORGET_DELIVERED, (payload.id,))
+                continue
+            self._refused_bytes[destination] = refused_bytes
             self._connection.execute("INSERT OR REPLACE INTO refusal VALUES (?, ?, ?)", (destination, payload.id, why))
 
     def expire(self, before_unix_nano: int, limit: int) -> Mapping[str, int]:
@@ -144,7 +163,7 @@ class OutboxStore:
         lost = Tally(str(to) for row in rows for (to,) in self._connection.execute(leave, row).fetchall())
         self._connection.executemany("DELETE FROM refusal WHERE outbox_id = ?", rows)
         self._connection.executemany("DELETE FROM outbox WHERE id = ?", rows)
-        self._pending_bytes.clear()
+        self._forget()
         return lost
 
     def oldest_unix_nano(self) -> int | None:
@@ -172,6 +191,10 @@ class OutboxStore:
         query = "SELECT count(*) FROM refusal WHERE destination = ?"
         (refused,) = self._connection.execute(query, (destination,)).fetchone()
         return OutboxState(pending, self.pending_bytes(destination), refused, oldest)
+
+    def _forget(self) -> None:
+        self._pending_bytes.clear()
+        self._refused_bytes.clear()
 
     def _leave(self, destination: str, payload: Payload) -> None:
         gone = self._connection.execute(

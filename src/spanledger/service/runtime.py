@@ -346,7 +346,7 @@ class Service:
         forward = self._settings.forward
         retry = forward.retry
         return Forwarder(
-            _LedgerOutbox(self._worker, self._parts.ledger, self.watch, to.name),
+            _LedgerOutbox(self._worker, self._parts.ledger, self.watch, to.name, forward.outbox_max_bytes),
             to.name,
             to.client,
             Backoff(
@@ -395,11 +395,14 @@ class Service:
 class _LedgerOutbox:
     """One destination's outbox as forwarding sees it: every step on the ledger's thread."""
 
-    def __init__(self, worker: LedgerWorker, ledger: Ledger, watch: LedgerWatch, destination: str) -> None:
+    def __init__(
+        self, worker: LedgerWorker, ledger: Ledger, watch: LedgerWatch, destination: str, max_bytes: int
+    ) -> None:
         self._worker = worker
         self._watch = watch
         self._ledger = ledger
         self._destination = destination
+        self._max_bytes = max_bytes
 
     async def departures(self, signal: Signal, max_bytes: int) -> Sequence[Payload]:
         return await self._worker.run(lambda: self._ledger.outbox.departures(self._destination, signal, max_bytes))
@@ -409,7 +412,10 @@ class _LedgerOutbox:
 
     async def set_aside(self, payloads: Sequence[Payload], why: str) -> bool:
         tell(Event.DESTINATION_REFUSED, destination=self._destination, payloads=len(payloads), why=why)
-        return await self._written(lambda: self._ledger.outbox.set_aside(self._destination, payloads, why))
+        outbox = self._ledger.outbox
+        return await self._written(
+            lambda: outbox.set_aside(self._destination, payloads, why, max_bytes=self._max_bytes)
+        )
 
     async def _written(self, change: Callable[[], None]) -> bool:
         """Whether the disk took a change of the outbox; its fault is told."""

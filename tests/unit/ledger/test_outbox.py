@@ -40,7 +40,7 @@ def test_payloads_leave_in_order_in_batches_of_a_size(ledger: Ledger) -> None:
         outbox.remove(HERE, first)
     assert departing(ledger, HERE, 1) == [b"cc"]
     with ledger.transaction():
-        outbox.set_aside(HERE, outbox.departures(HERE, Signal.LOGS, 1), "400: no")
+        outbox.set_aside(HERE, outbox.departures(HERE, Signal.LOGS, 1), "400: no", max_bytes=100)
     assert departing(ledger, HERE, 1) == [b"dddddddd"]
     state = outbox.state(HERE)
     assert (state.pending, state.pending_bytes, state.refused) == (2, 8 + 1, 1)
@@ -55,7 +55,7 @@ def test_each_destination_has_its_own_turn_and_the_payload_stays_until_all_have_
     assert departing(ledger, THERE) == [b"both"]
     assert outbox.destinations() == [THERE]
     with ledger.transaction():
-        outbox.set_aside(THERE, outbox.departures(THERE, Signal.LOGS, 100), "no")
+        outbox.set_aside(THERE, outbox.departures(THERE, Signal.LOGS, 100), "no", max_bytes=100)
     assert outbox.oldest_unix_nano() == 0  # kept for a person to look at
     assert (outbox.state(HERE).pending_bytes, outbox.state(THERE).pending_bytes) == (0, 0)
 
@@ -86,7 +86,7 @@ def test_what_was_refused_is_dropped_with_its_reason_when_it_is_too_old(ledger: 
     (old,) = outbox.departures(HERE, Signal.LOGS, 100)
     for _ in range(2):  # a commit in doubt is done again
         with ledger.transaction():
-            outbox.set_aside(HERE, [old], "400: no")
+            outbox.set_aside(HERE, [old], "400: no", max_bytes=100)
     assert outbox.state(HERE).refused == 1
     with ledger.transaction():
         assert outbox.expire(11, 100) == {}  # nobody waited for it
@@ -120,3 +120,19 @@ def test_a_payload_waits_until_it_is_ripe_and_keeps_its_sealed_bytes(tmp_path: P
     assert [p.body for p in again.outbox.departures(HERE, Signal.TRACES, 100)] == [b"priced"]
     assert again.outbox.pending_bytes(HERE) == 3  # as it came
     again.close()
+
+
+def test_of_refused_payloads_no_more_is_kept_than_there_is_room_for(ledger: Ledger) -> None:
+    outbox = ledger.outbox
+    for body in (b"1234", b"56789", b"0"):
+        add(ledger, body, to=(HERE, THERE))
+    with ledger.transaction():
+        outbox.set_aside(HERE, outbox.departures(HERE, Signal.LOGS, 100), "no", max_bytes=8)
+    assert outbox.refused_bytes(HERE) == 5  # 4 and 1 bytes; 4 + 5 would be more than 8
+    assert (outbox.state(HERE).refused, outbox.state(HERE).pending) == (2, 0)
+    assert departing(ledger, THERE) == [b"1234", b"56789", b"0"]
+    with ledger.transaction():
+        outbox.remove(THERE, outbox.departures(THERE, Signal.LOGS, 100))
+    assert ledger.database.connection.execute("SELECT body FROM outbox ORDER BY id").fetchall() == [(b"1234",), (b"0",)]
+    outbox._forget()
+    assert outbox.refused_bytes(HERE) == 5, "as the file says"

@@ -293,7 +293,7 @@ def test_an_outbox_that_fills_and_payloads_that_were_refused(sound: Path) -> Non
                 Signal.METRICS, b"x", ("prom",), received_unix_nano=came, ready_unix_nano=came, sealed=True
             )
         payloads = ledger.outbox.departures("prom", Signal.METRICS, 1)
-        ledger.outbox.set_aside("prom", payloads, "HTTP 400: invalid temporality and type combination")
+        ledger.outbox.set_aside("prom", payloads, "HTTP 400: invalid temporality and type combination", max_bytes=2**20)
     ledger.close()
     waiting, refused = problems(findings(sound), "outbox of prom")
     assert "1 payloads wait" in waiting.what
