@@ -195,10 +195,21 @@ class Run:
         began = time.monotonic()
         while time.monotonic() - began < REST_SECONDS:
             sample = await asyncio.to_thread(self._sample, 2.0)
-            if not sample.outbox_payloads and time.monotonic() - began > 45:  # joins and residuals wait up to 30 s
+            if not sample.outbox_payloads and not await asyncio.to_thread(self._is_waited_for):
                 break
             await asyncio.sleep(1)
         self.rested_seconds = time.monotonic() - began
+
+    def _is_waited_for(self) -> bool:
+        """Whether spans wait for their log, payloads for their spans, or sums for their look: a minute at the most."""
+        ledger = Ledger.read(self.folder / "ledger.db")
+        try:
+            dues = (ledger.evidence, ledger.residuals)
+            return any(one.next_due_unix_nano() is not None for one in dues) or (
+                ledger.outbox.next_ripe_unix_nano() is not None
+            )
+        finally:
+            ledger.close()
 
     async def _until(self, began: float, part: float) -> None:
         await asyncio.sleep(began + part * self.seconds - asyncio.get_running_loop().time())
