@@ -7,12 +7,11 @@ from pathlib import Path
 
 import grpc
 
+from spanledger.config.files import look_at
 from spanledger.core.errors import ConfigError
 from spanledger.core.events import Event
 from spanledger.exporter.client import Tls
 from spanledger.logs import tell
-
-_State = tuple[tuple[int, int, int] | None, ...]
 
 
 class Certificates:
@@ -28,12 +27,13 @@ class Certificates:
             ConfigError: one cannot be read; names it.
         """
         self._files = files
-        self._seen = self._state()
+        self._named = [file for file in (files.ca_file, files.cert_file, files.key_file) if file is not None]
+        self._seen = look_at(self._named)
         self.credentials = _credentials(files)
 
     def renewed(self) -> bool:
         """Read the files again where they changed; whether `credentials` are others than before."""
-        state = self._state()
+        state = look_at(self._named)
         if state == self._seen:
             return False
         self._seen = state
@@ -44,10 +44,6 @@ class Certificates:
             tell(Event.DESTINATION_CERTIFICATES_REFUSED, problems="; ".join(error.problems))
             return False
         return True
-
-    def _state(self) -> _State:
-        files = self._files
-        return tuple(_changed(file) for file in (files.ca_file, files.cert_file, files.key_file) if file is not None)
 
 
 def _credentials(files: Tls) -> grpc.ChannelCredentials:
@@ -82,11 +78,3 @@ def _require_usable(files: Tls) -> None:
     except OSError as error:
         what = f"{files.cert_file} and {files.key_file} are not a certificate (PEM) and its unencrypted key"
         raise ConfigError([f"{what}: {error.strerror}"]) from None
-
-
-def _changed(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from spanledger.config.fields import header_name, header_value
+from spanledger.config.files import look_at
 from spanledger.core.errors import ConfigError
 from spanledger.core.events import Event
 from spanledger.logs import tell
@@ -22,7 +23,7 @@ class Headers:
         """
         self._fixed = {name.lower(): value for name, value in fixed.items()}
         self._file = file
-        self._seen = _state(file)
+        self._seen = None if file is None else look_at((file,))
         self._from_file = {} if file is None else _read(file)
 
     def current(self) -> dict[str, str]:
@@ -30,23 +31,13 @@ class Headers:
 
         A file that has become unreadable is logged once, and what it said before still holds.
         """
-        state = _state(self._file)
-        if self._file is not None and state != self._seen:
+        if self._file is not None and (state := look_at((self._file,))) != self._seen:
             self._seen = state
             try:
                 self._from_file = _read(self._file)
             except ConfigError as error:
                 tell(Event.DESTINATION_HEADERS_REFUSED, problems="; ".join(error.problems))
         return self._fixed | self._from_file
-
-
-def _state(file: Path | None) -> tuple[int, int] | None:
-    """What changes when a file does; None without a file."""
-    try:
-        found = None if file is None else file.stat()
-    except OSError:
-        return None
-    return None if found is None else (found.st_mtime_ns, found.st_size)
 
 
 def _read(file: Path) -> dict[str, str]:

@@ -7,14 +7,13 @@ import hmac
 import secrets
 from pathlib import Path
 
+from spanledger.config.files import look_at
 from spanledger.config.tokens import load_tokens
 from spanledger.core.errors import ConfigError, PermanentError
 from spanledger.core.events import Event
 from spanledger.core.reasons import Reason
 from spanledger.core.tenant import Tenant
 from spanledger.logs import tell
-
-_Changed = tuple[int, int, int]
 
 
 class Tokens:
@@ -32,7 +31,7 @@ class Tokens:
         """
         self._file = file
         self._key = secrets.token_bytes(32)
-        self._seen = _state(file)
+        self._seen = look_at((file,))
         self._tenants = self._read()
 
     def tenant_of(self, authorization: str | None) -> Tenant:
@@ -60,7 +59,7 @@ class Tokens:
 
     def _read_again(self) -> None:
         """Read a changed file; one that cannot be used is told once, and what it said before still holds."""
-        state = _state(self._file)
+        state = look_at((self._file,))
         if state == self._seen:
             return
         self._seen = state
@@ -68,12 +67,3 @@ class Tokens:
             self._tenants = self._read()
         except ConfigError as error:
             tell(Event.RECEIVER_TOKENS_REFUSED, problems="; ".join(error.problems))
-
-
-def _state(file: Path) -> _Changed | None:
-    """What changes when a file does; None without one."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

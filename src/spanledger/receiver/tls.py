@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 
+from spanledger.config.files import look_at
 from spanledger.config.receivers import ReceiverTls
 from spanledger.core.errors import ConfigError
 from spanledger.core.events import Event
@@ -16,8 +17,6 @@ from spanledger.logs import tell
 
 _PLAIN_HTTP = "HTTP_REQUEST"
 """What OpenSSL says of a handshake that begins with a method of HTTP."""
-
-_State = tuple[tuple[int, int, int] | None, ...]
 
 
 class _Handshake(ssl.SSLObject):
@@ -96,7 +95,7 @@ class ServerTls:
             "client_ca_file": settings.client_ca_file,
         }
         self._files = {key: file for key, file in named.items() if file is not None}
-        self._seen = self._state()
+        self._seen = look_at(self._files.values())
         self._loaded = self._load()
 
     def context(self, refuse_plain_http: Callable[[], bytes], on_failed: Callable[[], None]) -> ssl.SSLContext:
@@ -132,7 +131,7 @@ class ServerTls:
         connection.context = self._current().context
 
     def _current(self) -> _Loaded:
-        state = self._state()
+        state = look_at(self._files.values())
         if state != self._seen:
             self._seen = state
             try:
@@ -167,9 +166,6 @@ class ServerTls:
                 raise ConfigError([f"receiver.tls.client_ca_file: {ca} holds no certificates (PEM)"]) from None
         return context
 
-    def _state(self) -> _State:
-        return tuple(map(_changed, self._files.values()))
-
 
 def _read(key: str, file: Path, problems: list[str]) -> bytes:
     try:
@@ -177,11 +173,3 @@ def _read(key: str, file: Path, problems: list[str]) -> bytes:
     except OSError as error:
         problems.append(f"receiver.tls.{key}: {file} cannot be read: {error.strerror}")
         return b""
-
-
-def _changed(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

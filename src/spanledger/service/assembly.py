@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanledger.config.destinations import DEFAULT_DESTINATION
+from spanledger.config.files import Look, look_at
 from spanledger.config.loaded_prices import load_checked_prices
 from spanledger.config.privacy import load_redaction
 from spanledger.config.sections import Settings
@@ -17,7 +18,6 @@ from spanledger.core.times import NANO_PER_SECOND
 from spanledger.ledger.ledger import Ledger
 from spanledger.otlp.decode import require_fast_protobuf
 from spanledger.service.pipeline import Options, OutboxLimits, Pipeline
-from spanledger.service.price_files import Look, look_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from spanledger.config.files import Look, look_at
 from spanledger.core.errors import ConfigError
 from spanledger.core.events import Event
 from spanledger.core.settling import Prices
@@ -14,14 +15,6 @@ from spanledger.telemetry import Counter, Counters
 
 _ATTEMPTS_MAX = 3
 """How often files are read again that change while they are read."""
-
-Look = tuple[tuple[int, int, int] | None, ...]
-"""Time of change, size and inode of each file; None for one that is not there."""
-
-
-def look_at(paths: Sequence[Path]) -> Look:
-    """Look at files without reading them."""
-    return tuple(map(_look_at, paths))
 
 
 class PriceFiles:
@@ -107,11 +100,3 @@ class PriceFiles:
         self._counters.add(Counter.PRICE_LOADS_REFUSED)
         tell(Event.PRICES_REFUSED, problems="\n".join(problems))
         return False
-
-
-def _look_at(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino

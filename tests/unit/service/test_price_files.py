@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from spanledger.config.files import look_at
 from spanledger.config.sections import Settings
 from spanledger.core.events import Event
 from spanledger.core.settling import Prices
 from spanledger.service.assembly import load_prices
-from spanledger.service.price_files import PriceFiles, look_at
+from spanledger.service.price_files import PriceFiles
 from spanledger.telemetry import Counter, Counters
 from support.logged import messages_of
 from support.price_lists import RATES_LINE, put_list
