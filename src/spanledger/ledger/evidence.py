@@ -117,10 +117,10 @@ class EvidenceStore:
         due = self._connection.execute("SELECT min(due_unix_nano) FROM waiting").fetchone()[0]
         return None if due is None else int(due)
 
-    def last_due_unix_nano(self) -> int | None:
-        """When the last window closes; None when nothing waits."""
-        due = self._connection.execute("SELECT max(due_unix_nano) FROM waiting").fetchone()[0]
-        return None if due is None else int(due)
+    def waits_beyond(self, unix_nano: int) -> bool:
+        """Whether a window closes after a time."""
+        query = "SELECT EXISTS (SELECT 1 FROM waiting WHERE due_unix_nano > ?)"
+        return bool(self._connection.execute(query, (unix_nano,)).fetchone()[0])
 
     def hasten(self, beyond_unix_nano: int, due_unix_nano: int) -> None:
         """Close windows that would close after a time at another one."""

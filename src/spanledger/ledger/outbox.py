@@ -98,15 +98,13 @@ class OutboxStore:
         at = self._connection.execute("SELECT min(ready_unix_nano) FROM outbox WHERE sealed = 0").fetchone()[0]
         return None if at is None else int(at)
 
-    def last_ripe_unix_nano(self) -> int | None:
-        """When the last payload will have waited long enough; None when none waits."""
-        at = self._connection.execute("SELECT max(ready_unix_nano) FROM outbox WHERE sealed = 0").fetchone()[0]
-        return None if at is None else int(at)
-
-    def last_received_unix_nano(self) -> int | None:
-        """When the youngest payload came; None when there is none."""
-        at = self._connection.execute("SELECT max(received_unix_nano) FROM outbox").fetchone()[0]
-        return None if at is None else int(at)
+    def waits_beyond(self, unix_nano: int) -> bool:
+        """Whether a payload came, or will be ripe, after a time."""
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM outbox WHERE sealed = 0 AND ready_unix_nano > ?1) "
+            "OR EXISTS (SELECT 1 FROM outbox WHERE received_unix_nano > ?1)"
+        )
+        return bool(self._connection.execute(query, (unix_nano,)).fetchone()[0])
 
     def hasten(self, beyond_unix_nano: int, at_unix_nano: int) -> None:
         """Take payloads that came, or would be ripe, after a time for ones that came, and are ripe, at another one."""

@@ -74,10 +74,10 @@ class ResidualStore:
         due = self._connection.execute("SELECT min(due_unix_nano) FROM unreconciled").fetchone()[0]
         return None if due is None else int(due)
 
-    def last_due_unix_nano(self) -> int | None:
-        """When a group will last be due; None when none is noted."""
-        due = self._connection.execute("SELECT max(due_unix_nano) FROM unreconciled").fetchone()[0]
-        return None if due is None else int(due)
+    def waits_beyond(self, unix_nano: int) -> bool:
+        """Whether a group will be due after a time."""
+        query = "SELECT EXISTS (SELECT 1 FROM unreconciled WHERE due_unix_nano > ?)"
+        return bool(self._connection.execute(query, (unix_nano,)).fetchone()[0])
 
     def hasten(self, beyond_unix_nano: int, due_unix_nano: int) -> None:
         """Make groups that would be due after a time due at another one."""

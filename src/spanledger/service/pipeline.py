@@ -196,6 +196,11 @@ class Pipeline:
         """What is priced by now."""
         return self._prices
 
+    @property
+    def outbox_max_age_nano(self) -> int:
+        """How long a payload waits for a destination at most."""
+        return self._options.outbox.max_age_nano
+
     def use(self, prices: Prices) -> None:
         """Price by these from now on. What is posted stands; what is due by then should be posted before."""
         with self._ledger.transaction():
@@ -272,13 +277,7 @@ class Pipeline:
         """
         beyond = now_unix_nano + _WAITS_MAX * self._reconciler.wait_nano + NANO_PER_SECOND
         stores = (self._ledger.evidence, self._ledger.outbox, self._ledger.residuals)
-        times = (
-            self._ledger.evidence.last_due_unix_nano(),
-            self._ledger.outbox.last_ripe_unix_nano(),
-            self._ledger.outbox.last_received_unix_nano(),
-            self._ledger.residuals.last_due_unix_nano(),
-        )
-        if all(at is None or at <= beyond for at in times):
+        if not any(store.waits_beyond(beyond) for store in stores):
             return
         with self._ledger.transaction():
             for store in stores:
@@ -310,7 +309,7 @@ class Pipeline:
 
     def expire(self, now_unix_nano: int) -> Mapping[str, int]:
         """Drop payloads that no destination took for too long; give how many each will not get."""
-        before = now_unix_nano - self._options.outbox.max_age_nano
+        before = now_unix_nano - self.outbox_max_age_nano
         oldest = self._ledger.outbox.oldest_unix_nano()
         if oldest is None or oldest >= before:
             return {}

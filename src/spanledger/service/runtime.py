@@ -78,8 +78,7 @@ class Service:
             wait_max_seconds=settings.ledger.commit_wait_seconds,
             screener=Screener(settings.receiver.content_limits),
         )
-        hold_nano = round(settings.forward.outbox_max_age_seconds * NANO_PER_SECOND)
-        self._ages = BelievedAges(hold_nano, time.time_ns, time.monotonic_ns)
+        self._ages = BelievedAges(parts.pipeline.outbox_max_age_nano, time.time_ns, time.monotonic_ns)
         self._budgets = BudgetWatch(settings, settings.ledger.path)
         self.price_files = PriceFiles(
             settings.prices.paths,
