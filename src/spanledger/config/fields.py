@@ -34,6 +34,12 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def host_and_port(endpoint: str) -> tuple[str, int]:
+    """The two halves of a checked `HOST:PORT`, the host without the brackets of an IPv6 address."""
+    host, _, port = endpoint.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def _url(value: str) -> str:
     """A URL. Credentials in it are refused, and not repeated: URLs are shown in logs and messages."""
     if "@" in value.partition("?")[0]:

@@ -32,7 +32,7 @@ class Database:
         self.connection = connection
         self._path = path
         self._lock = lock
-        self._lock_identity = None if lock is None else identity_of(_lock_file(path))
+        self._lock_identity = None if lock is None else identity_of(lock_file(path))
         self._place = Place.of(path)
         self._is_astray = False
         self._on_rollback: list[Callable[[], None]] = []
@@ -115,34 +115,33 @@ class Database:
         Raises:
             MovedError: a file of the ledger was moved, deleted or replaced, or another process took its lock.
         """
-        try:
-            self._place.require()
-            if not self._holds_lock():
-                self._is_astray = True
-                self._lock_again()
-        except MovedError:
-            self._is_astray = True
-            raise
-        if self._is_astray:
-            self._forget()
-            self._is_astray = False
+        self._look()
+        if not self._is_astray:
+            return
+        if not self._holds_lock():
+            self._lock_again()
+        self._forget()
+        self._is_astray = False
 
     def _require_in_place(self) -> None:
+        self._look()
+        if self._is_astray:
+            raise MovedError(f"{self._path}: it or its lock was away, and is looked at again")
+
+    def _look(self) -> None:
+        """Notice when a file or the lock is away; who has no lock keeps nothing in memory that could be missed."""
         try:
             self._place.require()
         except MovedError:
-            self._is_astray = True
+            self._is_astray = self._lock is not None
             raise
-        if not self._holds_lock():
-            self._is_astray = True
-        if self._is_astray and self._lock is not None:
-            raise MovedError(f"{self._path}: it or its lock was away, and is looked at again")
+        self._is_astray |= not self._holds_lock()
 
     def _holds_lock(self) -> bool:
         if self._lock is None:
-            return True  # it never had it, and keeps nothing in memory
+            return True  # it never had one
         try:
-            return identity_of(_lock_file(self._path)) == self._lock_identity
+            return identity_of(lock_file(self._path)) == self._lock_identity
         except OSError:
             return False
 
@@ -151,10 +150,10 @@ class Database:
         try:
             lock = _lock(self._path, 0.0)
         except (ConfigError, sqlite3.Error) as error:
-            raise MovedError(f"{_lock_file(self._path)}: {error}") from None
+            raise MovedError(f"{lock_file(self._path)}: {error}") from None
         if self._lock is not None:
             self._lock.close()
-        self._lock, self._lock_identity = lock, identity_of(_lock_file(self._path))
+        self._lock, self._lock_identity = lock, identity_of(lock_file(self._path))
 
     def size_bytes(self) -> int:
         """Size of the file and of its write-ahead log, as far as they are there."""
@@ -274,7 +273,7 @@ def _lock(path: Path, wait_seconds: float) -> sqlite3.Connection:
     The lock is SQLite's own on a file beside the ledger: it works on every platform and goes with the process, however
     that ends. Readers of the ledger don't need it.
     """
-    lock = _connect(_lock_file(path), wait_seconds)
+    lock = _connect(lock_file(path), wait_seconds)
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
@@ -289,7 +288,8 @@ def _lock(path: Path, wait_seconds: float) -> sqlite3.Connection:
     return lock
 
 
-def _lock_file(path: Path) -> Path:
+def lock_file(path: Path) -> Path:
+    """The file beside a ledger whose lock stands for the ledger's."""
     return path.with_name(f"{path.name}.lock")
 
 

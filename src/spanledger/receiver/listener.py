@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 import uvicorn
 
+from spanledger.config.fields import host_and_port
 from spanledger.core.errors import ConfigError
 
 Message = MutableMapping[str, Any]
@@ -73,9 +74,8 @@ class Listener:
         Raises:
             ConfigError: see `address_error`.
         """
-        host, _, port = endpoint.rpartition(":")
         try:
-            self._socket = _listen(host.strip("[]"), int(port))
+            self._socket = _listen(*host_and_port(endpoint))
         except OSError as error:
             raise address_error(setting, endpoint, error, advice) from None
         # The server's own `serve` would take over the process's signal handlers; the service has its own.
@@ -85,7 +85,7 @@ class Listener:
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[self._socket])
         self._serving = asyncio.create_task(self._server.main_loop())
-        return f"{host}:{self._socket.getsockname()[1]}"
+        return f"{endpoint.rpartition(':')[0]}:{self._socket.getsockname()[1]}"
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more requests, finish those under way, and end what is not finished in time."""
@@ -128,9 +128,8 @@ def require_free(endpoint: str, *, first_alone: bool = False) -> None:
     Raises:
         OSError: it cannot be.
     """
-    host, _, port = endpoint.rpartition(":")
     refusals = []
-    for found in _addresses(host.strip("[]"), int(port))[: 1 if first_alone else None]:
+    for found in _addresses(*host_and_port(endpoint))[: 1 if first_alone else None]:
         try:
             _bound(found).close()
         except OSError as error:

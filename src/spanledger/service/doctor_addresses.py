@@ -10,9 +10,10 @@ from http.client import HTTPConnection, HTTPException
 from itertools import combinations
 from pathlib import Path
 
+from spanledger.config.fields import host_and_port
 from spanledger.config.receivers import Receiver
 from spanledger.config.sections import Settings
-from spanledger.ledger.database import is_served
+from spanledger.ledger.database import is_served, lock_file
 from spanledger.receiver.admin_server import ALIVE
 from spanledger.receiver.listener import require_free
 from spanledger.service.findings import Finding, Level
@@ -50,7 +51,7 @@ def _endpoints(settings: Settings) -> dict[str, str]:
 def _is_served(ledger: Path) -> bool | None:
     """Whether a service runs on the ledger; None when its lock is another user's. Nothing is left beside no ledger."""
     path = ledger.resolve()
-    lock = path.with_name(f"{path.name}.lock")
+    lock = lock_file(path)
     if not lock.is_file():
         return False
     if not all(os.access(one, os.R_OK | os.W_OK) for one in (lock, path.parent)):
@@ -93,7 +94,7 @@ def _refused(key: str, endpoint: str, error: OSError, ledger: Path, *, served: b
 
 def _is_alive(endpoint: str) -> bool:
     """Whether what listens there answers as our health endpoint does."""
-    host, port = _split(endpoint)
+    host, port = host_and_port(endpoint)
     asked = HTTPConnection("localhost" if host in _WILDCARDS else host, port, timeout=_PATIENCE_SECONDS)
     try:
         asked.request("GET", "/healthz")
@@ -106,15 +107,10 @@ def _is_alive(endpoint: str) -> bool:
 
 def _overlap(one: str, other: str) -> bool:
     """Whether one listener would stand in the other's way. Port 0 takes a free one."""
-    (host, port), (other_host, other_port) = _split(one), _split(other)
+    (host, port), (other_host, other_port) = host_and_port(one), host_and_port(other)
     if port != other_port or port == 0:
         return False
     return bool({host, other_host} & _WILDCARDS) or bool(_resolved(host) & _resolved(other_host))
-
-
-def _split(endpoint: str) -> tuple[str, int]:
-    host, _, port = endpoint.rpartition(":")
-    return host.strip("[]"), int(port)
 
 
 def _resolved(host: str) -> set[str]:

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 
+from spanledger.config.fields import host_and_port
 from spanledger.config.receivers import Receiver
 from spanledger.core.delivery import Consumer, Undecided
 from spanledger.core.events import Event
@@ -75,7 +76,7 @@ def open_endpoints(settings: Receiver) -> list[str]:
 
 def _is_local(endpoint: str) -> bool:
     """Whether an address is one of this machine alone; a name that cannot be looked up is taken for one that is not."""
-    host = endpoint.rpartition(":")[0].strip("[]")
+    host, _ = host_and_port(endpoint)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
