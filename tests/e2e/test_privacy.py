@@ -118,24 +118,28 @@ def outbox(ledger_path: Path) -> list[bytes]:
         connection.close()
 
 
+async def kept_and_sent_on(
+    transport: Transport, ledger_path: Path, deliveries: list[Delivery], **privacy: object
+) -> list[bytes]:
+    """All that a service keeps while its destination is away, and after that, and all that it sends on then."""
+    away = privacy | {"exporter__endpoint": NOBODY, "forward__flush_timeout_seconds": "0.1"}
+    async with running(ledger_path, **away) as up:
+        await send(transport, up.addresses, deliveries)
+        await up.service.rest()
+        kept, waiting = on_disk(ledger_path), outbox(ledger_path)
+    async with running(ledger_path, **privacy) as up:
+        pass
+    assert len(waiting) == len(deliveries)
+    assert outbox(ledger_path) == []
+    forwarded = [body for bodies in up.sink.bodies.values() for body in bodies]
+    return [kept, on_disk(ledger_path), *waiting, *forwarded]
+
+
 @pytest.mark.parametrize("transport", list(Transport))
 def test_content_that_is_dropped_is_neither_on_disk_nor_sent_on(transport: Transport, tmp_path: Path) -> None:
-    ledger_path, privacy = tmp_path / "ledger.db", {"privacy__content": "drop"}
-
-    async def run() -> list[bytes]:
-        away = privacy | {"exporter__endpoint": NOBODY, "forward__flush_timeout_seconds": "0.1"}
-        async with running(ledger_path, **away) as up:
-            await send(transport, up.addresses, told())
-            await up.service.rest()
-            kept, waiting = on_disk(ledger_path), outbox(ledger_path)
-        async with running(ledger_path, **privacy) as up:
-            pass
-        assert len(waiting) == len(told())
-        assert outbox(ledger_path) == []
-        forwarded = [body for signal in Signal for body in up.sink.bodies[signal]]
-        return [kept, on_disk(ledger_path), *waiting, *forwarded]
-
-    assert not any(SECRET.encode() in found for found in asyncio.run(run()))
+    ledger_path = tmp_path / "ledger.db"
+    found = asyncio.run(kept_and_sent_on(transport, ledger_path, told(), privacy__content="drop"))
+    assert not any(SECRET.encode() in one for one in found)
     reference = replay_folders(FOLDERS, tmp_path / "reference.db")
     assert standing(ledger_path).balances == reference.balances
 
@@ -159,19 +163,7 @@ def test_the_manuals_example_leaves_nothing_in_clear(transport: Transport, tmp_p
     privacy = {f"privacy__{key}": value for key, value in example.items()}
     assert {"privacy__rules", "privacy__identities", "privacy__content"} <= privacy.keys()
 
-    async def run() -> list[bytes]:
-        away = privacy | {"exporter__endpoint": NOBODY, "forward__flush_timeout_seconds": "0.1"}
-        async with running(ledger_path, **away) as up:
-            await send(transport, up.addresses, people())
-            await up.service.rest()
-            kept, waiting = on_disk(ledger_path), outbox(ledger_path)
-        async with running(ledger_path, **privacy) as up:
-            pass
-        assert len(waiting) == len(people())
-        forwarded = [body for bodies in up.sink.bodies.values() for body in bodies]
-        return [kept, on_disk(ledger_path), *waiting, *forwarded]
-
-    found = asyncio.run(run())
+    found = asyncio.run(kept_and_sent_on(transport, ledger_path, people(), **privacy))
     assert [text for text in CLEAR if any(text.encode() in one for one in found)] == []
     assert standing(ledger_path).figures.report.cost_picousd > 0
 
